@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/json.h"
+
+#include <string.h>
+
+int json_parse(const char *text, size_t size, size_t limit, json_t **ret)
+{
+	json_error_t error;
+	json_t *json;
+
+	if (size > limit)
+		return -E2BIG;
+	json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+	if (!json)
+		return -EBADMSG;
+	*ret = json;
+	return 0;
+}
+
+static bool type_matches(const json_t *value, json_type type)
+{
+	return json_typeof(value) == type || (type == JSON_TRUE && json_is_false(value));
+}
+
+static bool is_listed(const char *name, const struct json_member *table, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(table[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+int json_read_object(json_t *object, const struct json_member *table, size_t count, bool only_these)
+{
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object(object))
+		return -EBADMSG;
+	if (only_these) {
+		json_object_foreach (object, name, value)
+			if (!is_listed(name, table, count))
+				return -EBADMSG;
+	}
+	for (size_t i = 0; i < count; i++) {
+		value = json_object_get(object, table[i].name);
+		if (value ? !type_matches(value, table[i].type) : table[i].required)
+			return -EBADMSG;
+	}
+	for (size_t i = 0; i < count; i++) {
+		value = json_object_get(object, table[i].name);
+		if (value && table[i].ret)
+			*table[i].ret = value;
+	}
+	return 0;
+}
+
+int json_decimal_string(json_t *value, uint64_t *ret)
+{
+	const char *text = json_string_value(value);
+	uint64_t number = 0;
+
+	if (!text || text[0] == '\0' || (text[0] == '0' && text[1] != '\0') ||
+	    json_string_length(value) != strlen(text))
+		return -EBADMSG;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9' || __builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, (uint64_t)(*text - '0'), &number))
+			return -EBADMSG;
+	}
+	*ret = number;
+	return 0;
+}

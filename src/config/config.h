@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#ifndef CVMROOT_CONFIG_CONFIG_H
+#define CVMROOT_CONFIG_CONFIG_H
+
+#include "crypto/hash.h"
+
+#define CONFIG_PATH	     "/etc/cvmroot/cvmroot.toml"
+#define CONFIG_SIZE_LIMIT    (64 * KIB)
+#define CONFIG_PROVIDERS_MAX 8
+
+enum config_failure_action {
+	FAILURE_POWEROFF,
+	FAILURE_REBOOT,
+};
+
+/* cvmroot.toml(5), validated; every key has a default, so an empty file is a configuration. */
+struct config {
+	/* [root] */
+	char *partition;	   /* "auto", "PARTUUID=...", "PARTLABEL=..." or "/dev/..." */
+	char *mapping;		   /* name below /dev/mapper: "root" */
+	char *manifest;		   /* path: "/etc/cvmroot/root.manifest" */
+	bool grow;		   /* extend the partition over the disk first */
+	bool check_first;	   /* verify the whole image before the first write */
+	unsigned int wait_seconds; /* for the partition to appear */
+
+	/* [keys] */
+	char *providers[CONFIG_PROVIDERS_MAX]; /* in the order of trial: "tpm2" */
+	size_t providers_count;
+
+	/* [tpm2] */
+	uint32_t tpm2_pcrs; /* mask of literal PCRs; 15 is always added */
+	enum hash_algorithm tpm2_bank;
+	bool tpm2_legacy_primary; /* profile = "legacy" (conventions §1.3) */
+	char *tpm2_public_key;	  /* path of a PEM key: signed PCR 11 policy; or NULL */
+	char *tpm2_signature;	  /* path of tpm2-pcr-signature.json */
+	uint32_t tpm2_nv_index;
+
+	/* [failure] */
+	enum config_failure_action failure_action;
+
+	uint8_t digest[HASH_SHA256_SIZE]; /* of the file's bytes */
+};
+
+/*
+ * Read the text of a configuration. @name is only for the sentence: -EBADMSG and -E2BIG come with
+ * file, line and key. The caller frees *ret with config_free().
+ */
+int config_parse(const char *text, size_t size, const char *name, struct config **ret);
+int config_load(const char *path, struct config **ret);
+void config_free(struct config *config);
+DEFINE_CLEANUP(struct config *, config_free)
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#ifndef CVMROOT_MEASURE_MEASURE_H
+#define CVMROOT_MEASURE_MEASURE_H
+
+#include "base/codec.h"
+#include "crypto/hash.h"
+
+/*
+ * Events of design §6: each is extended into a register and written to the log that verifiers read.
+ * The backend is picked from a table: a vTPM's PCR 15, or none.
+ */
+struct measure;
+
+/* The backend that this machine has; @tpm is borrowed and may be NULL. */
+struct tpm;
+int measure_open(struct tpm *tpm, struct measure **ret);
+void measure_free(struct measure *measure);
+DEFINE_CLEANUP(struct measure *, measure_free)
+
+/* An event whose digest is the hash of its text, in every bank. */
+int measure_event(struct measure *measure, const char *type, const char *text);
+/* systemd's volume-key construction (conventions §2.2): HMAC by the volume key over the word. */
+int measure_volume_key(struct measure *measure, const char *name,
+		       const uint8_t uuid[static UUID_SIZE], const struct secret *volume_key);
+
+#endif

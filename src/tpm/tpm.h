@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#ifndef CVMROOT_TPM_TPM_H
+#define CVMROOT_TPM_TPM_H
+
+#include "crypto/hash.h"
+
+#include <tss2/tss2_tcti.h>
+
+/*
+ * An ESYS context on the machine's TPM 2.0. Every error of the TPM is translated into a sentence:
+ * -ENODEV no TPM, -ENOLCK lockout, -EACCES owner authorisation set, -ENOSPC NV memory full,
+ * -EREMCHG PCRs differ, -ENOENT no such NV index or object, else -EIO with the TPM's own words.
+ */
+struct tpm;
+
+#define TPM_DEVICE    "/dev/tpmrm0"
+#define TPM_PCR_COUNT 24
+
+int tpm_open(struct tpm **ret);
+/* Over a TCTI that the caller made; it is taken over, also on failure. */
+int tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct tpm **ret);
+void tpm_free(struct tpm *tpm);
+DEFINE_CLEANUP(struct tpm *, tpm_free)
+
+/* ---- PCRs (pcr.c) ---- */
+
+/* Values of the PCRs in @mask; the others are zero. Read again until the update counter agrees. */
+struct tpm_pcr_values {
+	enum hash_algorithm bank;
+	uint32_t mask;
+	uint8_t values[TPM_PCR_COUNT][HASH_MAX_SIZE];
+};
+int tpm_pcr_read(struct tpm *tpm, enum hash_algorithm bank, uint32_t mask,
+		 struct tpm_pcr_values *ret);
+/* Bit (1 << HASH_...) for each bank that is active. */
+int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret);
+/* Extend with one digest per algorithm in @banks: digests[HASH_...]. One command. */
+int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
+		   uint8_t (*digests)[HASH_MAX_SIZE]);
+
+/* ---- Policies (policy.c, pure; conventions §1.5) ---- */
+
+/* A policy digest under construction: SHA-256, begins at zero. */
+struct tpm_policy {
+	uint8_t digest[HASH_SHA256_SIZE];
+};
+int tpm_policy_pcr(struct tpm_policy *policy, const struct tpm_pcr_values *values);
+/* PolicyAuthorize: resets, then binds to a key's name and a policyRef (NULL: none). */
+int tpm_policy_authorize(struct tpm_policy *policy, const uint8_t *key_name, size_t key_name_size,
+			 const uint8_t *reference, size_t reference_size);
+
+/* ---- Seal and unseal (seal.c; conventions §1.2 to §1.5) ---- */
+
+#define TPM_PCR_IDENTITY 15 /* zero until cvmroot has measured the volume key */
+#define TPM_PCR_KERNEL	 11
+
+/* What a secret, or a right to write, is bound to. PCR 15 = zero is always part of it. */
+struct tpm_binding {
+	enum hash_algorithm bank;
+	uint32_t pcrs;		/* mask of literal PCRs; TPM_PCR_IDENTITY is added */
+	const char *public_key; /* PEM text: signed PCR 11 policy first; or NULL */
+	const char *signature;	/* text of tpm2-pcr-signature.json; needed to unseal when signed */
+	bool legacy_primary;	/* conventions §1.3: transient primary, no tpm2_srk in the token */
+};
+
+/* A sealed secret in the terms of the systemd-tpm2 token (token.c reads and writes its JSON). */
+struct tpm_sealed {
+	uint8_t *blob; /* TPM2B_PRIVATE || TPM2B_PUBLIC */
+	size_t blob_size;
+	uint8_t *srk; /* Esys_TR_Serialize of the SRK, or NULL for the legacy primary */
+	size_t srk_size;
+	uint8_t policy_hash[HASH_SHA256_SIZE];
+	enum hash_algorithm bank;
+	uint32_t pcrs; /* literal, with TPM_PCR_IDENTITY */
+	bool primary_rsa;
+	char *public_key; /* PEM text, or NULL */
+	uint32_t public_key_pcrs;
+};
+void tpm_sealed_free(struct tpm_sealed *sealed);
+DEFINE_CLEANUP(struct tpm_sealed *, tpm_sealed_free)
+
+/* Seal to the present PCR values (and PCR 15 = zero, also when it is not zero now: -EREMCHG). */
+int tpm_seal(struct tpm *tpm, const struct tpm_binding *binding, const struct secret *secret,
+	     struct tpm_sealed **ret);
+/*
+ * Unseal. What the token says is untrusted: it must agree with @binding (-EKEYREJECTED). -EREMCHG
+ * names the PCRs that differ as far as that can be known; @sealed_values is what they were when
+ * sealed, or NULL.
+ */
+int tpm_unseal(struct tpm *tpm, const struct tpm_binding *binding, const struct tpm_sealed *sealed,
+	       const struct tpm_pcr_values *sealed_values, struct secret **ret);
+
+/* ---- The record in NV memory (nv.c; design §4.5) ---- */
+
+enum tpm_record_state {
+	RECORD_CONVERTING = 1,
+	RECORD_DONE = 2,
+};
+struct tpm_record {
+	enum tpm_record_state state;
+	uint8_t luks_uuid[16];
+	uint8_t fingerprint[HASH_SHA256_SIZE];
+	uint64_t epoch;
+	struct tpm_pcr_values sealed_values; /* for the sentence about PCRs that differ */
+};
+
+/*
+ * Read the record at NV @index. -ENOENT: never written (or undefined). The index's public area is
+ * checked first: attributes and name algorithm always, the write policy when @binding can tell it
+ * (signed policy); -EKEYREJECTED when somebody else defined it.
+ */
+int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
+		    struct tpm_record *ret);
+/* Define the index when it is missing (owner hierarchy) and write it under its policy. */
+int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
+		     const struct tpm_record *record);
+/* Owner-authorised removal, for `cvmroot`'s way to re-provision. -ENOENT when there is none. */
+int tpm_record_delete(struct tpm *tpm, uint32_t index);
+
+#endif

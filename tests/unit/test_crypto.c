@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "unit.h"
+
+#include "crypto/hash.h"
+#include "crypto/xts.h"
+
+static void hash_known_answers(void **state)
+{
+	cleanup(hash_freep) struct hash *hash = NULL;
+	uint8_t digest[HASH_MAX_SIZE];
+
+	(void)state;
+	/* FIPS 180-2, "abc". */
+	HEX(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	HEX(sha1, "a9993e364706816aba3e25717850c26c9cd0d89d");
+
+	assert_int_equal(hash_data(HASH_SHA1, "abc", 3, digest), 0);
+	assert_memory_equal(digest, sha1, sizeof(sha1));
+	assert_int_equal(hash_new(HASH_SHA256, &hash), 0);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(hash_update(hash, "a", 1), 0);
+		assert_int_equal(hash_update(hash, "bc", 2), 0);
+		assert_int_equal(hash_final(hash, digest), 0);
+		assert_memory_equal(digest, sha256, sizeof(sha256));
+	}
+}
+
+static void hmac_known_answer(void **state)
+{
+	cleanup(secret_freep) struct secret *key = NULL;
+	uint8_t mac[HASH_MAX_SIZE];
+
+	(void)state;
+	/* RFC 4231, test case 2. */
+	HEX(expected, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+	assert_int_equal(secret_copy("Jefe", 4, &key), 0);
+	assert_int_equal(hmac_data(HASH_SHA256, key, "what do ya want for nothing?", 28, mac), 0);
+	assert_memory_equal(mac, expected, sizeof(expected));
+}
+
+static void hkdf_known_answer(void **state)
+{
+	cleanup(secret_freep) struct secret *secret = NULL, *key = NULL, *other = NULL;
+
+	(void)state;
+	/* RFC 5869, test case 3: no salt, no info. */
+	HEX(ikm, "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b");
+	HEX(okm,
+	    "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96"
+	    "c8");
+	assert_int_equal(secret_copy(ikm, sizeof(ikm), &secret), 0);
+	assert_int_equal(hkdf_derive(secret, "", sizeof(okm), &key), 0);
+	assert_memory_equal(key->data, okm, sizeof(okm));
+	assert_int_equal(hkdf_derive(secret, "label", sizeof(okm), &other), 0);
+	assert_false(secret_equal(key, other));
+}
+
+static void xts_known_answer(void **state)
+{
+	cleanup(secret_freep) struct secret *key = NULL;
+	cleanup(xts_freep) struct xts *xts = NULL;
+	uint8_t data[512], plain[512];
+
+	(void)state;
+	/* IEEE 1619-2007, vector 10: XTS-AES-256, data unit 0xff, 512 bytes. */
+	HEX(key_bytes, "2718281828459045235360287471352662497757247093699959574966967627"
+		       "3141592653589793238462643383279502884197169399375105820974944592");
+	HEX(first, "1c3b3a102f770386e4836c99e370cf9bea00803f5e482357a4ae12d414a3e63b");
+
+	for (size_t i = 0; i < sizeof(plain); i++)
+		plain[i] = (uint8_t)i;
+	memcpy(data, plain, sizeof(data));
+	assert_int_equal(secret_copy(key_bytes, sizeof(key_bytes), &key), 0);
+	assert_int_equal(xts_new(key, 512, &xts), 0);
+	assert_int_equal(xts_encrypt(xts, 0xff * 512, data, sizeof(data)), 0);
+	assert_memory_equal(data, first, sizeof(first));
+	assert_int_equal(xts_decrypt(xts, 0xff * 512, data, sizeof(data)), 0);
+	assert_memory_equal(data, plain, sizeof(plain));
+}
+
+static void xts_refuses(void **state)
+{
+	cleanup(secret_freep) struct secret *key = NULL, *equal = NULL;
+	cleanup(xts_freep) struct xts *xts = NULL;
+	uint8_t data[4096] = {};
+
+	(void)state;
+	assert_int_equal(secret_new(XTS_KEY_SIZE, &equal), 0);
+	assert_int_equal(xts_new(equal, 512, &xts), -EINVAL);
+	assert_int_equal(secret_random(XTS_KEY_SIZE, &key), 0);
+	assert_int_equal(xts_new(key, 1024, &xts), -EINVAL);
+	assert_int_equal(xts_new(key, 4096, &xts), 0);
+	assert_int_equal(xts_encrypt(xts, 512, data, 4096), -EINVAL);
+	assert_int_equal(xts_encrypt(xts, 4096, data, 512), -EINVAL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hash_known_answers), cmocka_unit_test(hmac_known_answer),
+		cmocka_unit_test(hkdf_known_answer),  cmocka_unit_test(xts_known_answer),
+		cmocka_unit_test(xts_refuses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
