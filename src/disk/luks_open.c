@@ -4,8 +4,15 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "disk/luks_ram.h"
+#include "disk/mapping.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define SECTOR_SIZE	  ((uint64_t)512)
+#define NODE_WAIT_SECONDS 30
 
 /* Tokens tell how to get a passphrase; opening does not need them. */
 static json_t *json_to_open(const struct luks_header *header)
@@ -144,5 +151,80 @@ int luks_header_unlock(const struct luks_header *header, int slot, const struct 
 		return r;
 	*ret_facts = facts;
 	*ret_volume_key = TAKE_PTR(volume_key);
+	return 0;
+}
+
+/* The table that the kernel must have in the end, from the device itself and the checked header. */
+static int expect_mapping(const struct luks_header *header, const char *device,
+			  const struct secret *volume_key, struct mapping_expected *ret)
+{
+	cleanup(closep) int fd = open(device, O_RDONLY | O_CLOEXEC);
+	const struct luks_facts *facts = &header->facts;
+	struct stat status;
+	uint64_t size;
+	int r;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return fail(-errno, "%s cannot be opened: %s.", device, strerror(errno));
+	r = S_ISBLK(status.st_mode) ? file_size(fd, &size) : -EMEDIUMTYPE;
+	if (r < 0)
+		return fail(r, "%s is not a block device of a known size.", device);
+	if (size <= facts->data_offset || size % facts->sector_size != 0)
+		return fail(-EMEDIUMTYPE,
+			    "%s has %llu bytes, which is too small or not a multiple of the LUKS "
+			    "sector size, %u: change the partition's size.",
+			    device, (unsigned long long)size, facts->sector_size);
+	*ret = (struct mapping_expected){
+		.volume_key = volume_key,
+		.length = (size - facts->data_offset) / SECTOR_SIZE,
+		.offset = facts->data_offset / SECTOR_SIZE,
+		.sector_size = facts->sector_size,
+		.major = major(status.st_rdev),
+		.minor = minor(status.st_rdev),
+	};
+	memcpy(ret->uuid, facts->uuid, UUID_SIZE);
+	return 0;
+}
+
+static int activate(const struct luks_header *header, const char *device, const char *name,
+		    const struct secret *volume_key)
+{
+	cleanup(ram_file_done) struct ram_file file = {.fd = -1};
+	cleanup(crypt_freep) struct crypt_device *crypt = NULL;
+	int r = load(header, device, &file, &crypt);
+
+	if (r < 0)
+		return r;
+	/* By the keyring where there is one: then the live table does not show the key. */
+	crypt_volume_key_keyring(NULL, 1);
+	r = crypt_activate_by_volume_key(crypt, name, (const char *)volume_key->data,
+					 volume_key->size, 0);
+	if (r < 0)
+		return fail(r, "%s could not be opened as /dev/mapper/%s: %s (%s).", device, name,
+			    luks_ram_error(), strerror(-r));
+	return 0;
+}
+
+int luks_header_activate(const struct luks_header *header, const char *device, const char *name,
+			 const struct secret *volume_key)
+{
+	struct mapping_expected expected;
+	int r = expect_mapping(header, device, volume_key, &expected);
+
+	if (r < 0)
+		return r;
+	r = activate(header, device, name, volume_key);
+	if (r < 0)
+		return r;
+	r = mapping_verify(name, &expected);
+	if (r == 0)
+		r = mapping_wait(name, NODE_WAIT_SECONDS);
+	if (r < 0) {
+		cleanup(freep) char *sentence = strdup(fail_sentence(r));
+
+		if (mapping_remove(name) < 0)
+			return fail(r, "%s It could not be removed again.", sentence);
+		return fail(r, "%s", sentence);
+	}
 	return 0;
 }

@@ -112,7 +112,6 @@ static int check_token_members(json_t *token, const struct token_type *type,
 		{"type", JSON_STRING, true, NULL},
 		{"keyslots", JSON_ARRAY, true, ret_keyslots},
 	};
-	int r;
 
 	for (size_t i = 0; i < type->members_count; i++) {
 		const struct token_member *member = &type->members[i];
