@@ -7,6 +7,7 @@
 
 /* In the order of --help. */
 static const struct verb *const verbs[] = {
+	&verb_manifest,
 	&verb_check_config,
 	&verb_status,
 };
