@@ -87,7 +87,17 @@ def load_power():
     return Suite("power", tests, jobs=2)
 
 
-SUITES = {"checks": load_checks, "unit": load_unit, "power": load_power}
+def load_vm():
+    program = [sys.executable, str(ROOT / "tests" / "vm")]
+    lines = subprocess.run(program + ["--list"], check=True, stdout=subprocess.PIPE, text=True)
+    tests = []
+    for line in lines.stdout.splitlines():
+        name, timeout = line.split()
+        tests.append(Test(name, program + [name], int(timeout)))
+    return Suite("vm", tests, jobs=2, prepare=Test("prepare", program + ["--prepare"], 900))
+
+
+SUITES = {"checks": load_checks, "unit": load_unit, "power": load_power, "vm": load_vm}
 
 
 def load(name):
