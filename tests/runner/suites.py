@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""What the suites consist of: each test is one command, run in a process group of its own."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILDS = {"": ROOT / "build", "-asan": ROOT / "build-asan"}
+
+# A sanitizer's finding must fail the test; UBSan only prints by default.
+SANITIZER_ENVIRONMENT = {
+    "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+}
+
+
+@dataclasses.dataclass
+class Test:
+    name: str
+    command: list
+    timeout: int  # seconds
+    environment: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Suite:
+    name: str
+    tests: list
+    jobs: int = 1
+    prepare: Test | None = None  # runs first; when it fails, so does every test
+
+    def keep(self, names):
+        """Keep only the tests named; none named keeps all."""
+        if not names:
+            return
+        known = {test.name for test in self.tests}
+        for name in names:
+            if name not in known:
+                raise ValueError(f"there is no test {self.name}/{name}; see tests/run --list")
+        self.tests = [test for test in self.tests if test.name in names]
+
+
+def executables(build, folder):
+    """Names and paths of the executables that meson builds in a folder of the tests."""
+    with open(build / "meson-info" / "intro-targets.json", encoding="utf-8") as file:
+        targets = json.load(file)
+    for target in sorted(targets, key=lambda target: target["name"]):
+        path = pathlib.Path(target["filename"][0])
+        if target["type"] == "executable" and path.parent == build / "tests" / folder:
+            yield target["name"], path
+
+
+def load_checks():
+    folder = ROOT / "tests" / "checks"
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return Suite("checks", [
+        Test(path.name, [str(path)], 300)
+        for path in paths if path.is_file() and os.access(path, os.X_OK)
+    ])
+
+
+def load_unit():
+    tests = []
+    for suffix, build in BUILDS.items():
+        environment = SANITIZER_ENVIRONMENT if suffix else {}
+        for name, path in executables(build, "unit"):
+            if name.startswith("test_"):
+                tests.append(Test(name.removeprefix("test_") + suffix, [str(path)], 300,
+                                  environment))
+        for name, path in executables(build, "fuzz"):
+            if name.startswith("replay_"):
+                corpus = ROOT / "tests" / "fuzz" / "corpus" / name.removeprefix("replay_")
+                tests.append(Test(name + suffix, [str(path), str(corpus)], 300, environment))
+    return Suite("unit", tests, jobs=2)
+
+
+def load_power():
+    paths = [path for name, path in executables(BUILDS[""], "power") if name == "power"]
+    tests = []
+    for path in paths:
+        names = subprocess.run([path, "--list"], check=True, stdout=subprocess.PIPE, text=True)
+        tests += [Test(name, [str(path), name], 900) for name in names.stdout.split()]
+    return Suite("power", tests, jobs=2)
+
+
+def load_vm():
+    program = [sys.executable, str(ROOT / "tests" / "vm")]
+    lines = subprocess.run(program + ["--list"], check=True, stdout=subprocess.PIPE, text=True)
+    tests = []
+    for line in lines.stdout.splitlines():
+        name, timeout = line.split()
+        tests.append(Test(name, program + [name], int(timeout)))
+    return Suite("vm", tests, jobs=2, prepare=Test("prepare", program + ["--prepare"], 900))
+
+
+SUITES = {"checks": load_checks, "unit": load_unit, "power": load_power, "vm": load_vm}
+
+
+def load(name):
+    return SUITES[name]()

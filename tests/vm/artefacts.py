@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""What the boots need and what takes long to make, kept in a cache folder by content."""
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+
+import disk
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = ROOT / "build"
+TOOLS = ROOT / "image-tools"
+GUEST = BUILD / "tests" / "vm" / "guest"
+WORK = BUILD / "vm-work"
+CACHE = pathlib.Path(os.environ.get("CVMROOT_CACHE") or "/var/cache/cvmroot")
+
+# Stock programs that a rescue boot puts beside the initrd.
+RESCUE_PROGRAMS = ("usr/sbin/cryptsetup", "usr/sbin/dmsetup")
+SYSTEMD_CRYPTSETUP = ("usr/bin/systemd-cryptsetup", "usr/lib/systemd/systemd-cryptsetup")
+LIBRARIES = pathlib.Path("usr/lib/x86_64-linux-gnu")
+
+
+@contextlib.contextmanager
+def locked(name):
+    """One process at a time makes what goes by this name."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / f"{name}.lock", "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def content_key(*paths):
+    """A name for the contents of files and folders."""
+    total = hashlib.sha256()
+    for path in paths:
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            if file.is_file():
+                total.update(f"{file.relative_to(ROOT)} {file.stat().st_mode:o}\n".encode())
+                total.update(hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()[:16]
+
+
+@dataclasses.dataclass
+class Suite:
+    """A distribution's kernel, its initrd with cvmroot in it, and stock programs for a rescue."""
+    name: str
+    folder: pathlib.Path
+
+    @property
+    def kernel(self):
+        return self.folder / "kernel"
+
+    @property
+    def initrd(self):
+        return self.folder / "initrd"
+
+    @property
+    def rescue(self):
+        return self.folder / "rescue"
+
+
+def image_tool(name, *arguments):
+    subprocess.run([str(word) for word in (TOOLS / name, *arguments)], check=True,
+                   stdin=subprocess.DEVNULL, env={**os.environ, "CVMROOT_CACHE": str(CACHE)})
+
+
+def make_tree(suite, folder):
+    """A root tree of the distribution with this build of cvmroot installed."""
+    image_tool("tree", suite, folder)
+    image_tool("install-tree", BUILD, folder)
+
+
+def find_libraries(tree, program):
+    """Paths in the tree of the libraries that a program loads, as its own linker sees them."""
+    lines = disk.run("chroot", tree, "ldd", "/" + program).decode().splitlines()
+    words = [word for line in lines for word in line.split() if word.startswith("/")]
+    return [pathlib.Path(word.lstrip("/")) for word in words]
+
+
+def copy_rescue(tree, folder):
+    """systemd-cryptsetup, cryptsetup and what they load; to be laid over the initrd."""
+    programs = [name for name in SYSTEMD_CRYPTSETUP if (tree / name).is_file()][:1]
+    programs += [name for name in RESCUE_PROGRAMS if (tree / name).is_file()]
+    plugins = [path.relative_to(tree) for path in (tree / LIBRARIES).glob("cryptsetup/*tpm2*.so")]
+    # Loaded by name at run time, so that ldd does not tell.
+    plugins += [path.relative_to(tree) for path in (tree / LIBRARIES).glob("libtss2-*.so.0")]
+    for name in [pathlib.Path(program) for program in programs] + plugins:
+        for path in [name, *find_libraries(tree, name)]:
+            source = tree / path
+            target = folder / pathlib.Path(os.path.realpath(source.parent)).relative_to(
+                os.path.realpath(tree)) / path.name
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(os.path.realpath(source), target)
+
+
+def overlay(folder):
+    """The files of a folder in the form that cpio.archive() takes."""
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode & 0o777)
+            for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def make_suite(suite, folder):
+    tree = folder / "tree"
+    make_tree(suite, tree)
+    image_tool("initrd", tree, folder / "initrd")
+    kernels = list((tree / "boot").glob("vmlinuz-*"))
+    shutil.copy(kernels[0], folder / "kernel")
+    copy_rescue(tree, folder / "rescue")
+    shutil.rmtree(tree)
+
+
+def kernel_and_initrd(suite):
+    """Cached by the build and everything that goes into an initrd."""
+    key = content_key(BUILD / "src" / "cvmroot", TOOLS, ROOT / "dracut-module", ROOT / "units",
+                      pathlib.Path(__file__))
+    folder = CACHE / f"vm-{suite}-{key}"
+    with locked(f"vm-{suite}"):
+        if not folder.is_dir():
+            for old in CACHE.glob(f"vm-{suite}-*"):
+                if old.is_dir():
+                    shutil.rmtree(old)
+            scratch = CACHE / f"vm-{suite}-new"
+            scratch.mkdir()
+            make_suite(suite, scratch)
+            scratch.rename(folder)
+    return Suite(suite, folder)
+
+
+def probe_kernel():
+    return kernel_and_initrd("trixie").kernel
+
+
+def guest_overlay():
+    return {"vmtest/guest": (GUEST.read_bytes(), 0o755)}
+
+

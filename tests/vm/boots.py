@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""Boots that succeed: the first, later ones, and what they leave behind."""
+
+import os
+
+import artefacts
+import disk
+from disk import MIB
+from lab import FIRST_MARKER, PCRS, Lab, blob_file, converted, stub_overlay, unit
+from machine import Drive, note, require
+from scenario import scenario
+
+STATUS = "/run/cvmroot/status.json"
+LOG = "/run/log/systemd/tpm2-measure.log"
+
+
+def check_first_boot(lab, boot, marker):
+    """All that must hold when a first boot has come to its end."""
+    results = boot.results()
+    lab.check_guest_hashes(results)
+    secret, key = lab.check_encrypted([marker])
+    expected = lab.expected_pcr15(key, results["file=" + LOG])
+    require(results["pcr=15"] == expected, f"PCR 15 is {results['pcr=15'].hex()}, "
+            f"its log replays to {expected.hex()}")
+    return secret, key
+
+
+def first_boot_orders(marker):
+    return ["hash=/", f"write=/guest:{marker}_", f"file={LOG}", "pcr=15",
+            f"file={STATUS}"]
+
+
+@scenario()
+def first_boot(name):
+    lab = Lab(name).make_image().make_tpm()
+    raw = lab.disk.read_bytes()
+    require(disk.MARKER.encode() in raw, "the image does not hold its marker in plaintext")
+    marker = f"written_by_the_guest_{lab.seed}"
+    boot = lab.boot(first_boot_orders(marker))
+    check_first_boot(lab, boot, marker)
+    require(b"root:" in boot.results()["file=" + LOG] or b"fresh" in boot.results()["file=" + LOG],
+            "no event says that the root is fresh")
+
+
+@scenario()
+def first_boot_small_blocks(name):
+    """A file system with blocks of 1 KiB gets sectors of 512 bytes."""
+    lab = Lab(name).make_image(block_size=1024, size=40 * MIB + 5 * 1024).make_tpm()
+    marker = f"written_by_the_guest_{lab.seed}"
+    boot = lab.boot(first_boot_orders(marker))
+    require(disk.luks_metadata(lab.disk)["segments"]["0"]["sector_size"] == 512, "sector size")
+    check_first_boot(lab, boot, marker)
+
+
+@scenario()
+def reboot(name):
+    lab = converted(name)
+    boot = lab.boot(["hash=/", "file=/guest", f"file={LOG}", "pcr=15", f"file={STATUS}"])
+    results = boot.results()
+    lab.check_guest_hashes(results)
+    require(FIRST_MARKER.encode() in results["file=/guest"],
+            "what the first boot wrote is not there")
+    expected = lab.expected_pcr15(lab.volume_key, results["file=" + LOG])
+    require(results["pcr=15"] == expected, f"PCR 15 is {results['pcr=15'].hex()}, "
+            f"its log replays to {expected.hex()}")
+    require(b"reopened" in results["file=" + LOG], "no event says that the root was reopened")
+
+
+@scenario()
+def second_unseal(name):
+    """The TPM gives the secret before cvmroot runs, and refuses it afterwards."""
+    lab = converted(name)
+    extra = {**stub_overlay("unseal=/vmtest/blob copy=/vmtest/blob:/run/blob"),
+             "vmtest/blob": blob_file(lab.blob(), (*PCRS, 15))}
+    results = lab.boot(["unseal=/run/blob.0"], extra=extra).results()
+    require(results["unseal=/vmtest/blob"] == b"0x0",
+            f"before cvmroot: {results['unseal=/vmtest/blob']}")
+    # TPM_RC_VALUE or TPM_RC_POLICY_FAIL of the first session, from PolicyPCR or Unseal.
+    require(results["unseal=/run/blob.0"] == b"0x99d",
+            f"after cvmroot: {results['unseal=/run/blob.0']}")
+
+
+@scenario()
+def grow(name):
+    """grow = true on a disk that the host has enlarged: the mapping reaches its end."""
+    lab = Lab(name).make_image().make_tpm()
+    lab.config += "[root]\ngrow = true\n"
+    before = disk.partition_size(lab.disk)
+    disk.grow(lab.disk, 64 * MIB)
+    marker = f"written_by_the_guest_{lab.seed}"
+    boot = lab.boot([*first_boot_orders(marker), "file=/sys/block/dm-0/size"])
+    after = disk.partition_size(lab.disk)
+    require(after >= before + 63 * MIB, f"the partition had {before} bytes and has {after}")
+    size = int(boot.results()["file=/sys/block/dm-0/size"]) * 512
+    require(size == after - disk.SHIFT, f"the mapping has {size} bytes of {after}")
+    check_first_boot(lab, boot, marker)
+    lab.boot(["hash=/"])
+
+
+RESCUE_UNIT = """[Unit]
+DefaultDependencies=no
+After=systemd-udevd.service systemd-udev-trigger.service systemd-modules-load.service
+Wants=systemd-udevd.service systemd-udev-trigger.service systemd-modules-load.service
+[Service]
+Type=oneshot
+StandardInput=null
+StandardOutput=journal+console
+StandardError=journal+console
+ExecStart=/vmtest/guest wait=/dev/tpmrm0 wait=/dev/vda1 "extend=11:{stub}"
+{commands}
+ExecStopPost=/vmtest/guest poweroff
+"""
+
+
+def rescue(lab, commands):
+    """Boot the initrd's kernel and systemd for some stock commands only; what they sent."""
+    from lab import STUB
+    lines = "\n".join("ExecStart=" + command for command in commands)
+    extra = {
+        **artefacts.overlay(lab.suite.rescue),
+        unit("cvmroot-boot.service"): "-> /dev/null",
+        unit("vmtest-rescue.service"): RESCUE_UNIT.format(stub=STUB, commands=lines).encode(),
+        unit("vmtest-rescue.target"):
+            b"[Unit]\nDefaultDependencies=no\nRequires=vmtest-rescue.service\n",
+    }
+    before = disk.digest(lab.disk)
+    boot = lab.machine(extra=extra, words="rd.systemd.unit=vmtest-rescue.target").run(120)
+    require(disk.digest(lab.disk) == before, "the rescue wrote to the disk")
+    return boot
+
+
+def check_same_bytes(lab, boot):
+    """The mapping in the guest has the bytes that the host gets by decrypting the raw disk."""
+    found = boot.results().get("hash=/dev/mapper/rescue")
+    expected = disk.digest(lab.decrypted(lab.volume_key)).encode()
+    require(found == expected, f"the guest read {found}, expected {expected}:\n{boot.tail()}")
+
+
+@scenario()
+def stock_cryptsetup(name):
+    """cryptsetup in the guest, with the slot's passphrase, sees what the host decrypts."""
+    import base64
+    lab = converted(name)
+    commands = ["/usr/sbin/cryptsetup open --readonly --key-file /vmtest/passphrase "
+                "/dev/vda1 rescue", "/vmtest/guest hash=/dev/mapper/rescue"]
+    lab_initrd = lab.initrd
+    lab.initrd = lambda extra: lab_initrd(
+        {**extra, "vmtest/passphrase": base64.b64encode(lab.slot_secret)})
+    check_same_bytes(lab, rescue(lab, commands))
+
+
+def systemd_unlocks(lab):
+    program = next(name for name in artefacts.SYSTEMD_CRYPTSETUP
+                   if (lab.suite.rescue / name).exists())
+    check_same_bytes(lab, rescue(lab, [
+        f"/{program} attach rescue /dev/vda1 - tpm2-device=auto,headless=true,read-only",
+        "/vmtest/guest hash=/dev/mapper/rescue"]))
+
+
+@scenario()
+def systemd_cryptsetup(name):
+    """Stock systemd-cryptsetup of Debian 13 unlocks with our token and the vTPM."""
+    systemd_unlocks(converted(name))
+
+
+@scenario(900)
+def systemd_cryptsetup_legacy(name):
+    """That of Debian 12 knows the legacy primary only."""
+    lab = Lab(name, suite="bookworm")
+    lab.legacy = True
+    lab.config += 'profile = "legacy"\n'
+    lab.make_image().make_tpm().boot(["hash=/"])
+    lab.slot_secret, lab.volume_key = lab.recover_keys()
+    systemd_unlocks(lab)
+
+
+@scenario()
+def no_secret(name):
+    """No secret of the run on the console, in the journal or in what systemd shows of units."""
+    lab = Lab(name).make_image().make_tpm()
+    orders = ["file=/run/vmtest-show", "copy=/run/log/journal:/journal"]
+    first = lab.boot(orders, words="rd.udev.log_level=7 systemd.log_level=debug")
+    second = lab.boot(orders, words="systemd.log_level=debug")
+    secret, key = lab.recover_keys()
+    plain = lab.decrypted(key)
+    count = int(second.results()["copy=/run/log/journal:/journal"])
+    require(count > 0, "there is no journal to look into")
+    texts = {"the console of the first boot": first.console,
+             "the console of the second boot": second.console,
+             "the whole plaintext, journals included": plain.read_bytes()}
+    for number, boot in enumerate((first, second), 1):
+        show = boot.results()["file=/run/vmtest-show"]
+        require(b"ExecMainStatus=0" in show, f"systemctl show: {show[:200]}")
+        texts[f"systemctl show in boot {number}"] = show
+    lab.check_no_secret([secret, key], texts)
+    require(b"cvmroot" in disk.read_file(plain, "/journal.0"), "the journal has no line of ours")
+    note(f"{count} journal files, {sum(map(len, texts.values())) // MIB} MiB searched")
+
+
+@scenario()
+def two_disks(name):
+    """A second disk without a root partition does not disturb."""
+    lab = converted(name)
+    other = lab.folder / "other"
+    other.write_bytes(os.urandom(MIB))
+    boot = lab.boot(["hash=/"], drives=[Drive(other, serial="other"), Drive(lab.disk)])
+    lab.check_guest_hashes(boot.results())
+
+

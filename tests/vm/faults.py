@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""First boots that are cut short: by the power, by the disk."""
+
+import disk
+from boots import check_first_boot, first_boot_orders
+from disk import MIB
+from lab import Lab
+from machine import Drive, note, require
+from scenario import scenario
+
+SLOW = 8 * MIB  # bytes a second: a conversion takes seconds, so that a cut can hit it
+STARTED = r"(?i)encrypt|convert"
+
+
+def finish_after_cut(lab):
+    marker = f"written_by_the_guest_{lab.seed}"
+    boot = lab.boot(first_boot_orders(marker))
+    check_first_boot(lab, boot, marker)
+    return boot
+
+
+def kill_once(name, share):
+    """
+    Kill QEMU somewhere in one fifth of the first boot's work, chosen at random in it; the next
+    boot must bring it to its end.
+    """
+    lab = Lab(name).make_image().make_tpm()
+    # What is written: the content, once; the rest of the boot writes next to nothing.
+    length = sum(1 for _ in disk.plaintext_blocks(lab.filesystem)) * 4096 / SLOW
+    moment = length * (share + lab.random.random() / 5)
+    machine = lab.machine(first_boot_orders("killed"),
+                          [Drive(lab.disk, bytes_per_second=SLOW)])
+    with machine.start() as boot:
+        boot.wait_text(STARTED, 60)
+        running = boot.run_for(moment)
+    note(f"killed {moment:.2f} s of about {length:.1f} s into the conversion; "
+         f"still running: {running}")
+    boot = finish_after_cut(lab)
+    note("the next boot said: " + "; ".join(
+        line for line in boot.text().splitlines() if "cvmroot" in line))
+
+
+@scenario()
+def killed_1(name):
+    kill_once(name, 0.0)
+
+
+@scenario()
+def killed_2(name):
+    kill_once(name, 0.2)
+
+
+@scenario()
+def killed_3(name):
+    kill_once(name, 0.4)
+
+
+@scenario()
+def killed_4(name):
+    kill_once(name, 0.6)
+
+
+@scenario()
+def killed_5(name):
+    kill_once(name, 0.8)
+
+
+def fail_io(name, event):
+    """The disk fails in the middle of the first boot; with a good disk the next one resumes."""
+    lab = Lab(name).make_image().make_tpm()
+    middle = disk.START + disk.SHIFT + 20 * MIB
+    rules = [{"event": event, "sector": sector, "errno": 5, "once": False, "immediately": True}
+             for sector in range(middle // 512, middle // 512 + 8 * MIB // 512, 2048)]
+    boot = lab.machine(drives=[Drive(lab.disk, rules=rules)]).run(120)
+    require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
+    require("end" not in boot.results(), "the root was booted")
+    lab.require_sentence(boot, r"cvmroot.*(input/output error|I/O error|could not (read|write))")
+    finish_after_cut(lab)
+
+
+@scenario()
+def write_error(name):
+    fail_io(name, "write_aio")
+
+
+@scenario()
+def read_error(name):
+    fail_io(name, "read_aio")
+
+

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""One boot of a virtual machine: QEMU, its console, its end, what the guest sent back."""
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import re
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+OVMF = pathlib.Path("/usr/share/OVMF")
+
+
+class BootError(AssertionError):
+    """A boot did not do what the scenario waited for."""
+
+
+@functools.cache
+def qemu_version():
+    text = subprocess.run(["qemu-system-x86_64", "--version"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout
+    return int(re.search(r"version (\d+)\.", text)[1])
+
+
+@functools.cache
+def accelerator():
+    """KVM if it really works: some machines have the device, and guests hang with it."""
+    cached = os.environ.get("CVMROOT_ACCEL")
+    if cached:
+        return cached
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "tcg"
+    from artefacts import probe_kernel
+    kernel = probe_kernel()
+    process = subprocess.Popen(
+        ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "256",
+         "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", kernel,
+         "-append", "console=ttyS0 panic=-1"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    # Without an initrd the kernel panics for want of a root: far enough to trust KVM.
+    try:
+        output = process.communicate(timeout=10)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        output = process.communicate()[0]
+    return "kvm" if b"Unable to mount root fs" in output else "tcg"
+
+
+@dataclasses.dataclass
+class Drive:
+    """A disk of the machine. @rules are blkdebug's: {"event": ..., "sector": ...}."""
+    path: pathlib.Path
+    read_only: bool = False
+    serial: str = "root"
+    bytes_per_second: int = 0
+    rules: list = dataclasses.field(default_factory=list)
+
+    def options(self, index):
+        node = {"driver": "file", "filename": str(self.path), "read-only": self.read_only}
+        if self.rules:
+            node = {"driver": "blkdebug", "image": node, "inject-error": self.rules}
+        node = {"driver": "raw", "file": node, "node-name": f"disk{index}",
+                "read-only": self.read_only, "discard": "unmap"}
+        device = f"virtio-blk-pci,serial={self.serial},drive=disk{index}"
+        result = []
+        if self.bytes_per_second:
+            group = {"qom-type": "throttle-group", "id": f"limit{index}",
+                     "limits": {"bps-write": self.bytes_per_second}}
+            node = {"driver": "throttle", "throttle-group": f"limit{index}",
+                    "node-name": f"disk{index}", "read-only": self.read_only,
+                    "file": dict(node, **{"node-name": f"raw{index}"})}
+            result += ["-object", json.dumps(group)]
+        return result + ["-blockdev", json.dumps(node), "-device", device]
+
+
+class Machine:
+    """
+    A virtual machine in @folder: drives, a vTPM or none, and either a kernel with an initrd or
+    firmware that boots the first drive.
+    """
+
+    def __init__(self, folder, drives, tpm=None, kernel=None, initrd=None, command_line="",
+                 firmware=False, memory=1024):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.drives = drives
+        self.tpm = tpm
+        self.kernel = kernel
+        self.initrd = initrd
+        self.command_line = command_line
+        self.firmware = firmware
+        self.memory = memory
+        self.boots = 0
+
+    def firmware_options(self):
+        if not self.firmware:
+            return ["-kernel", self.kernel, "-initrd", self.initrd, "-append",
+                    f"console=ttyS0,115200 {self.command_line}"]
+        variables = self.folder / "vars.fd"
+        if not variables.exists():
+            shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
+        return ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
+                "-drive", f"if=pflash,format=raw,file={variables}"]
+
+    def options(self, results, qmp):
+        accel = accelerator()
+        cpu = "host" if accel == "kvm" else "max" if qemu_version() >= 8 else "Westmere"
+        options = [
+            "qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-machine", "q35,smm=off",
+            "-smp", "2", "-m", str(self.memory), "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-serial", "stdio",
+            "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",
+            "-device", "virtio-serial-pci", "-chardev", f"file,id=results,path={results}",
+            "-device", "virtserialport,chardev=results,name=vmtest,nr=1",
+            "-device", "virtio-rng-pci",
+            *self.firmware_options()]
+        for index, drive in enumerate(self.drives):
+            options += drive.options(index)
+        if self.tpm:
+            options += ["-chardev", f"socket,id=tpm,path={self.tpm.start()}",
+                        "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device",
+                        "tpm-crb,tpmdev=tpm0"]
+        return [str(option) for option in options]
+
+    def start(self):
+        """Power on. Use as a context: leaving it kills what still runs."""
+        self.boots += 1
+        return Boot(self, self.folder / f"boot{self.boots}")
+
+    def run(self, timeout=90):
+        """Power on, wait until the machine is off again."""
+        with self.start() as boot:
+            boot.wait_end(timeout)
+        return boot
+
+
+class Boot:
+    def __init__(self, machine, name):
+        self.results_path = name.with_suffix(".results")
+        self.log = open(name.with_suffix(".console"), "wb")
+        self.console = b""
+        self.events = []
+        self.tpm = machine.tpm
+        self.begin = time.monotonic()
+        print(f"boot {machine.boots}: console in {self.log.name}", flush=True)
+        ours, theirs = socket.socketpair()
+        self.qmp = ours
+        self.process = subprocess.Popen(
+            machine.options(self.results_path, theirs.fileno()), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
+        theirs.close()
+        self.qmp.sendall(b'{"execute": "qmp_capabilities"}\n')
+        self.qmp_text = b""
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.process.stdout, selectors.EVENT_READ, self.read_console)
+        self.selector.register(self.qmp, selectors.EVENT_READ, self.read_qmp)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+    def read_console(self):
+        data = os.read(self.process.stdout.fileno(), 65536)
+        if not data:
+            self.selector.unregister(self.process.stdout)
+            return
+        self.console += data
+        self.log.write(data)
+        self.log.flush()
+
+    def read_qmp(self):
+        try:
+            data = self.qmp.recv(65536)
+        except ConnectionError:
+            data = b""
+        if not data:
+            self.selector.unregister(self.qmp)
+            return
+        *lines, self.qmp_text = (self.qmp_text + data).split(b"\n")
+        self.events += [json.loads(line) for line in lines if line.strip()]
+
+    def step(self, end, what):
+        """Handle what arrives until then; BootError at the deadline."""
+        left = end - time.monotonic()
+        if left <= 0:
+            raise BootError(f"no {what}; the console ends with:\n{self.tail()}")
+        for key, _ in self.selector.select(left):
+            key.data()
+
+    def ended(self):
+        return not self.selector.get_map()
+
+    def wait_text(self, text, timeout=60):
+        """Wait until a regular expression matches on the console; the match."""
+        pattern = re.compile(text.encode())
+        end = time.monotonic() + timeout
+        while not (match := pattern.search(self.console)):
+            if self.ended():
+                raise BootError(f"the machine ended without {text!r}:\n{self.tail()}")
+            self.step(end, repr(text))
+        return match
+
+    def run_for(self, seconds):
+        """Let the machine run on for a while; true while it does."""
+        end = time.monotonic() + seconds
+        while not self.ended() and time.monotonic() < end:
+            for key, _ in self.selector.select(max(0, end - time.monotonic())):
+                key.data()
+        return not self.ended()
+
+    def wait_end(self, timeout):
+        """Wait until the machine is off by itself."""
+        end = time.monotonic() + timeout
+        while not self.ended():
+            self.step(end, "power-off")
+        self.process.wait()
+        self.seconds = time.monotonic() - self.begin
+        self.finish()
+
+    def kill(self):
+        """Cut the power: SIGKILL. What QEMU wrote stays, as with a disk that has no cache."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+        while not self.ended():
+            self.step(time.monotonic() + 5, "end of the console")
+        self.finish()
+
+    def finish(self):
+        self.log.close()
+        self.process.stdout.close()
+        self.qmp.close()
+        if self.tpm:
+            self.tpm.stop()
+
+    def reason(self):
+        """Why the machine ended, in QMP's words: "guest-shutdown", "guest-reset", or None."""
+        reasons = [event["data"]["reason"] for event in self.events
+                   if event.get("event") == "SHUTDOWN"]
+        return reasons[0] if reasons else None
+
+    def text(self):
+        return self.console.decode(errors="replace")
+
+    def tail(self, lines=40):
+        return "\n".join(self.text().splitlines()[-lines:])
+
+    def results(self):
+        """What the guest program sent: a dictionary from order to bytes."""
+        data = self.results_path.read_bytes()
+        found = {}
+        while data:
+            head, _, data = data.partition(b"\n")
+            name, _, size = head.decode().rpartition(" ")
+            found[name] = data[:int(size)]
+            data = data[int(size) + 1:]
+        return found
+
+
+def require(condition, text):
+    """An assertion that stays with -O and says what it is about."""
+    if not condition:
+        raise BootError(text)
+
+
+def note(text):
+    print(text, flush=True)
+    sys.stdout.flush()

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""Boots that must be refused: one sentence, nothing written, the power off."""
+
+import os
+import re
+import subprocess
+
+import disk
+from disk import MIB
+from lab import Lab, converted, parse_log
+from machine import Drive, note, require
+from scenario import scenario
+
+
+def pristine(name):
+    return Lab(name).make_image().make_tpm()
+
+
+@scenario()
+def changed_byte(name):
+    """One byte of a file's content, before the first boot."""
+    lab = pristine(name)
+    with open(lab.disk, "r+b") as file:
+        data = file.read()
+        offset = data.index(disk.MARKER.encode()) + 3
+        file.seek(offset)
+        file.write(bytes([data[offset] ^ 1]))
+    lab.refuse(r"cvmroot.*(differ|manifest|changed)")
+
+
+@scenario()
+def changed_superblock(name):
+    """The file system was mounted and written since the image was baked."""
+    lab = pristine(name)
+    changed = disk.copy(lab.filesystem, lab.folder / "changed")
+    subprocess.run(["debugfs", "-w", "-R", "set_super_value mtime now", str(changed)], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    disk.write_partition(lab.disk, changed)
+    lab.refuse(r"cvmroot.*(differ|manifest|changed)")
+
+
+@scenario()
+def manifest_truncated(name):
+    lab = pristine(name)
+    data = lab.manifest.read_bytes()
+    lab.manifest.write_bytes(data[:len(data) * 2 // 3])
+    lab.refuse(r"cvmroot.*manifest")
+
+
+@scenario()
+def manifest_corrupt(name):
+    lab = pristine(name)
+    data = bytearray(lab.manifest.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    lab.manifest.write_bytes(data)
+    lab.refuse(r"cvmroot.*manifest")
+
+
+@scenario()
+def manifest_foreign(name):
+    """The manifest of another image."""
+    lab = pristine(name)
+    other = Lab(name + "-other").make_image()
+    lab.manifest.write_bytes(other.manifest.read_bytes())
+    lab.refuse(r"cvmroot.*(manifest|another image|file system)")
+
+
+@scenario()
+def manifest_missing(name):
+    lab = pristine(name)
+    machine = lab.initrd
+    lab.initrd = lambda extra: machine({**(extra or {}), "etc/cvmroot/root.manifest": "-> none"})
+    lab.refuse(r"cvmroot.*manifest")
+
+
+@scenario()
+def partition_too_small(name):
+    """Baked without the room behind the file system."""
+    lab = Lab(name).make_image(tail=8 * MIB).make_tpm()
+    lab.refuse(r"cvmroot.*(too small|room|MiB)")
+
+
+@scenario()
+def no_tpm(name):
+    lab = Lab(name).make_image()
+    lab.refuse(r"cvmroot.*TPM")
+
+
+@scenario()
+def tpm_lockout(name):
+    lab = pristine(name)
+    with lab.tpm.connect() as tpm:
+        tpm.lock_out()
+        tpm.shutdown()
+    lab.tpm.stop()
+    lab.refuse(r"cvmroot.*lockout")
+
+
+@scenario()
+def tpm_owner_password(name):
+    """Somebody has set an owner authorisation, so nothing can be made in the TPM."""
+    lab = pristine(name)
+    with lab.tpm.connect() as tpm:
+        tpm.set_owner_auth(b"somebody's")
+        tpm.shutdown()
+    lab.tpm.stop()
+    lab.refuse(r"cvmroot.*(owner|authori[sz]ation)")
+
+
+@scenario()
+def disk_read_only(name):
+    lab = pristine(name)
+    lab.refuse(r"cvmroot.*read-only", drives=[Drive(lab.disk, read_only=True)])
+
+
+@scenario()
+def two_roots(name):
+    """Two partitions of the root type: which is meant cannot be known."""
+    lab = pristine(name)
+    other = disk.copy(lab.disk, lab.folder / "other")
+    before = disk.digest(other)
+    boot = lab.refuse(r"cvmroot.*/dev/vd[ab]1.*/dev/vd[ab]1",
+                      drives=[Drive(lab.disk), Drive(other, serial="other")])
+    require(disk.digest(other) == before, "the other disk was written")
+    note(boot.reason())
+
+
+@scenario()
+def no_root(name):
+    lab = pristine(name)
+    subprocess.run(["sfdisk", "-q", "--part-type", str(lab.disk), "1",
+                    "0fc63daf-8483-4772-8e79-3d69d8477de4"], check=True)
+    lab.config += "[root]\nwait-seconds = 3\n"
+    lab.refuse(r"cvmroot.*partition")
+
+
+def format_foreign(path, uuid, label, passphrase=b"somebody's passphrase"):
+    """A LUKS2 disk of somebody else's in place of the root partition's content."""
+    foreign = path.with_suffix(".luks")
+    with open(foreign, "wb") as file:
+        file.truncate(disk.partition_size(path))
+    subprocess.run(
+        ["cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--pbkdf", "pbkdf2",
+         "--pbkdf-force-iterations", "1000", "--uuid", uuid, "--label", label, "--key-file", "-",
+         str(foreign)], input=passphrase, check=True)
+    disk.write_partition(path, foreign)
+
+
+@scenario()
+def luks_foreign(name):
+    """A first boot that finds LUKS2 in place of the image."""
+    lab = pristine(name)
+    format_foreign(lab.disk, "11111111-2222-4333-8444-555555555555", "cvmroot")
+    lab.refuse(r"cvmroot.*LUKS")
+
+
+@scenario()
+def swapped_luks(name):
+    """Another LUKS2 disk with the same UUID and label in place of ours."""
+    lab = converted(name)
+    uuid = disk.luks_uuid(lab.disk)
+    label = disk.read_at(lab.disk, disk.START + 24, 48).rstrip(b"\0").decode()
+    format_foreign(lab.disk, uuid, label)
+    lab.refuse(r"cvmroot.*(LUKS|token|header|disk)")
+
+
+@scenario()
+def pristine_again(name):
+    """The image once more, with the vTPM that remembers the first boot."""
+    lab = converted(name)
+    disk.write_partition(lab.disk, lab.filesystem)
+    lab.refuse(r"cvmroot.*(already|before|remember|once)")
+
+
+@scenario()
+def fresh_tpm(name):
+    """Our disk in a machine with a new vTPM."""
+    lab = converted(name)
+    lab.tpm.create()
+    lab.refuse(r"cvmroot.*(another|new|different|other|does not know|no record).*TPM"
+               r"|cvmroot.*TPM.*(another|new|different|other|does not know|no record)")
+
+
+@scenario()
+def other_pcr(name):
+    """PCR 11 has another value than the secret was sealed to: another kernel, another initrd."""
+    lab = converted(name)
+    initrd = lab.initrd
+    lab.initrd = lambda extra: initrd({**(extra or {}), "etc/systemd/system/vmtest-stub.service": (
+        "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\n"
+        "ExecStart=/vmtest/guest wait=/dev/tpmrm0 extend=11:another\n").encode()})
+    lab.refuse(r"cvmroot.*PCR.*11")
+
+
+@scenario()
+def failed_event(name):
+    """A refused boot leaves the poison event in PCR 15, so nothing can be unsealed after it."""
+    lab = converted(name)
+    format_foreign(lab.disk, disk.luks_uuid(lab.disk), "cvmroot")
+    # A unit that runs when the program has failed, before the power goes.
+    extra = {"etc/systemd/system/cvmroot-boot.service.d/60-vmtest.conf":
+             b"[Service]\nExecStopPost=/vmtest/guest pcr=15 "
+             b"file=/run/log/systemd/tpm2-measure.log\n"}
+    results = lab.machine(extra=extra).run().results()
+    require(results.get("pcr=15", bytes(32)) != bytes(32), "PCR 15 is still zero")
+    records = parse_log(results["file=/run/log/systemd/tpm2-measure.log"])
+    strings = [record["content"]["string"] for record in records]
+    require(any("failed" in string for string in strings), f"the log holds {strings}")
+    note(f"the log holds {strings}")
+
+
+SHELL = re.compile(r"(#|\$) $|sh-5|Give root password|press enter|emergency mode|Control-D|login:",
+                   re.IGNORECASE | re.MULTILINE)
+
+
+def check_no_shell(name, words):
+    lab = pristine(name)
+    # Something is wrong as well: the moment at which others open a shell.
+    lab.manifest.write_bytes(os.urandom(4096))
+    boot = lab.refuse(r"cvmroot.*manifest", words=words)
+    require(not (found := SHELL.search(boot.text())), f"the console offers {found!r}")
+
+
+@scenario()
+def no_shell_break(name):
+    check_no_shell(name, "rd.break rd.shell=1 rd.emergency=shell")
+
+
+@scenario()
+def no_shell_systemd(name):
+    check_no_shell(name, "rd.systemd.debug_shell=ttyS0 systemd.debug_shell=ttyS0 "
+                         "SYSTEMD_SULOGIN_FORCE=1 rd.systemd.unit=emergency.target")
