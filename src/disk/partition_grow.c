@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 
 #include <fcntl.h>
 #include <linux/blkpg.h>
@@ -29,6 +30,19 @@ static int grow_failed(int r, const struct partition *partition, const char *wha
 	return fail(r, "%s cannot be grown: %s (%s).", partition->path, what, strerror(-r));
 }
 
+/* libfdisk's notices; without this they go to standard error. */
+static int keep_notice(struct fdisk_context *context, struct fdisk_ask *ask, void *data)
+{
+	int type = fdisk_ask_get_type(ask);
+
+	(void)context;
+	(void)data;
+	if (type != FDISK_ASKTYPE_INFO && type != FDISK_ASKTYPE_WARN && type != FDISK_ASKTYPE_WARNX)
+		return -EINVAL; /* a question: nobody is there to answer */
+	log_debug("libfdisk: %s", fdisk_ask_print_get_mesg(ask));
+	return 0;
+}
+
 static int open_table(const struct partition *partition, int fd, struct fdisk_context **ret)
 {
 	cleanup(fdisk_unref_contextp) struct fdisk_context *context = fdisk_new_context();
@@ -37,6 +51,7 @@ static int open_table(const struct partition *partition, int fd, struct fdisk_co
 	if (!context)
 		return -ENOMEM;
 	fdisk_disable_dialogs(context, 1);
+	fdisk_set_ask(context, keep_notice, NULL);
 	r = fdisk_assign_device_by_fd(context, fd, partition->disk, 0);
 	if (r < 0)
 		return grow_failed(r, partition, "its disk's partition table cannot be read");
@@ -86,7 +101,7 @@ static int change_table(struct fdisk_context *context, const struct partition *p
 	int r = fdisk_get_partition(context, partition->number - 1, &entry);
 
 	if (r < 0 || !fdisk_partition_has_start(entry) || !fdisk_partition_has_size(entry))
-		return grow_failed(r < 0 ? r : -ENOENT, partition, "it is not in the table");
+		return grow_failed(-ENOENT, partition, "it is not in the table");
 	start = fdisk_partition_get_start(entry);
 	size = fdisk_partition_get_size(entry);
 	largest = largest_size(context, start);

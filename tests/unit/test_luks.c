@@ -819,11 +819,29 @@ static void expect_json_refused(const char *what, const uint8_t *image)
 	expect_refused(what, data, "The LUKS2 header is refused");
 }
 
+static void expect_image_refused(const char *path)
+{
+	cleanup(freep) uint8_t *data = calloc(1, LUKS_HEADER_SIZE);
+	char command[600];
+	FILE *pipe;
+	int r;
+
+	snprintf(command, sizeof(command), "xz -dc '%s'", path);
+	pipe = popen(command, "r");
+	assert_true(data && pipe);
+	assert_true(fread(data, 1, LUKS_HEADER_SIZE, pipe) > METADATA_SIZE);
+	/* The rest of a long image is not read: xz may complain. */
+	pclose(pipe);
+	r = verdict(data);
+	if (r != -EBADMSG)
+		fail_msg("%s: %d", path, r);
+	expect_json_refused(path, data);
+}
+
 /* Published broken and unusual headers: none is ours, so none passes. */
 static void published_images_are_refused(void **state)
 {
-	cleanup(freep) uint8_t *data = malloc(LUKS_HEADER_SIZE);
-	char pattern[300], command[600];
+	char pattern[300];
 	glob_t found = {};
 
 	(void)state;
@@ -837,19 +855,8 @@ static void published_images_are_refused(void **state)
 		print_message("skipped: there is no %s\n", pattern);
 		skip();
 	}
-	for (size_t i = 0; i < found.gl_pathc; i++) {
-		FILE *pipe;
-
-		snprintf(command, sizeof(command), "xz -dc '%s'", found.gl_pathv[i]);
-		memset(data, 0, LUKS_HEADER_SIZE);
-		pipe = popen(command, "r");
-		assert_non_null(pipe);
-		assert_true(fread(data, 1, LUKS_HEADER_SIZE, pipe) > METADATA_SIZE);
-		pclose(pipe);
-		if (verdict(data) != -EBADMSG)
-			fail_msg("%s: %d", found.gl_pathv[i], verdict(data));
-		expect_json_refused(found.gl_pathv[i], data);
-	}
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		expect_image_refused(found.gl_pathv[i]);
 	print_message("%zu published images refused\n", found.gl_pathc);
 	assert_true(found.gl_pathc >= 85);
 	globfree(&found);
