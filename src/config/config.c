@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "config/config.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "config/config_keys.h"
 
 #include <string.h>
@@ -126,20 +125,6 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
 		return r;
 	*ret = TAKE_PTR(config);
 	return 0;
-}
-
-int config_load(const char *path, struct config **ret)
-{
-	cleanup(freep) char *text = NULL;
-	size_t size;
-	int r = file_read_all(path, CONFIG_SIZE_LIMIT, &text, &size);
-
-	if (r == -E2BIG)
-		return fail(r, "%s: longer than %u KiB", path,
-			    (unsigned int)(CONFIG_SIZE_LIMIT / KIB));
-	if (r < 0)
-		return fail(r, "%s: cannot read the configuration: %s", path, strerror(-r));
-	return config_parse(text, size, path, ret);
 }
 
 static bool is_set(const struct config_key *row, const struct config *config)
