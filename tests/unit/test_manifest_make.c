@@ -644,7 +644,10 @@ static void read_xfs_db(struct reference *reference)
 static void xfs_images_agree_with_xfs_db(void **state)
 {
 	static const char *const options[] = {
-		"-s size=4096",		 "-b size=1024",
+		"-m rmapbt=0,reflink=0",
+		"-m rmapbt=1,reflink=1",
+		"-s size=4096",
+		"-b size=1024",
 	};
 
 	(void)state;
