@@ -7,9 +7,12 @@
 
 /* In the order of --help. */
 static const struct verb *const verbs[] = {
+	&verb_boot,
+	&verb_fail,
 	&verb_manifest,
 	&verb_check_config,
 	&verb_status,
+	&verb_reset,
 };
 
 static int print_help(void)

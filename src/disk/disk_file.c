@@ -20,7 +20,7 @@ struct disk_file {
 
 /* Where the kernel can do no better, zeros are written from here. */
 #define ZEROS_SIZE (256 * KIB)
-static _Alignas(4096) const uint8_t zeros[ZEROS_SIZE];
+static _Alignas(4096) uint8_t zeros[ZEROS_SIZE];
 
 /*
  * Direct I/O: the page cache would hold every byte twice, and a flush would have to find what is
