@@ -36,6 +36,12 @@ static int print_help(void)
 	return EXIT_OK;
 }
 
+static int print_version(void)
+{
+	printf("cvmroot %s\n", CVMROOT_VERSION);
+	return EXIT_OK;
+}
+
 static int print_verb_help(const struct verb *verb)
 {
 	printf("Usage: cvmroot %s%s%s\n%s.\n%s%s", verb->name, verb->synopsis[0] ? " " : "",
@@ -78,7 +84,7 @@ static int dispatch(int argc, char **argv)
 		if (strcmp(argv[first], "--help") == 0)
 			return print_help();
 		if (strcmp(argv[first], "--version") == 0)
-			return printf("cvmroot %s\n", CVMROOT_VERSION) < 0;
+			return print_version();
 		if (strcmp(argv[first], "--debug") != 0)
 			return usage_error("unknown option ", argv[first]);
 		log_set_debug(true);
