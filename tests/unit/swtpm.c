@@ -401,20 +401,33 @@ void swtpm_define_nv(struct swtpm *swtpm, uint32_t index, uint32_t attributes, u
 	end(swtpm, esys);
 }
 
-void swtpm_write_nv_by_owner(struct swtpm *swtpm, uint32_t index, const uint8_t *data,
-			     uint16_t size)
+void swtpm_write_nv_by_policy(struct swtpm *swtpm, uint32_t index, uint32_t pcrs,
+			      const uint8_t *data, size_t size)
 {
 	ESYS_CONTEXT *esys = begin(swtpm);
-	TPM2B_MAX_NV_BUFFER buffer = {.size = size};
-	ESYS_TR nv;
+	TPM2B_MAX_NV_BUFFER buffer = {.size = (uint16_t)size};
+	TPML_PCR_SELECTION selection = {.count = 1};
+	TPMT_SYM_DEF no_encryption = {.algorithm = TPM2_ALG_NULL};
+	TPM2B_DIGEST present = {};
+	ESYS_TR nv, policy;
 
 	memcpy(buffer.buffer, data, size);
+	selection.pcrSelections[0] = (TPMS_PCR_SELECTION){
+		.hash = TPM2_ALG_SHA256,
+		.sizeofSelect = 3,
+		.pcrSelect = {(uint8_t)pcrs, (uint8_t)(pcrs >> 8), (uint8_t)(pcrs >> 16)}};
 	assert_int_equal(Esys_TR_FromTPMPublic(esys, index, ESYS_TR_NONE, ESYS_TR_NONE,
 					       ESYS_TR_NONE, &nv),
 			 0);
-	assert_int_equal(Esys_NV_Write(esys, ESYS_TR_RH_OWNER, nv, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-				       ESYS_TR_NONE, &buffer, 0),
+	assert_int_equal(Esys_StartAuthSession(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+					       ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_POLICY,
+					       &no_encryption, TPM2_ALG_SHA256, &policy),
 			 0);
+	assert_int_equal(Esys_PolicyPCR(esys, policy, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+					&present, &selection),
+			 0);
+	assert_int_equal(
+		Esys_NV_Write(esys, nv, nv, policy, ESYS_TR_NONE, ESYS_TR_NONE, &buffer, 0), 0);
 	end(swtpm, esys);
 }
 

@@ -57,8 +57,9 @@ void swtpm_only_bank(struct swtpm *swtpm, uint16_t algorithm);
 /* Define an NV index by hand: 32 bytes of policy or NULL. */
 void swtpm_define_nv(struct swtpm *swtpm, uint32_t index, uint32_t attributes, uint16_t size,
 		     const uint8_t *policy);
-void swtpm_write_nv_by_owner(struct swtpm *swtpm, uint32_t index, const uint8_t *data,
-			     uint16_t size);
+/* Write to one under a PolicyPCR over SHA-256 PCRs. */
+void swtpm_write_nv_by_policy(struct swtpm *swtpm, uint32_t index, uint32_t pcrs,
+			      const uint8_t *data, size_t size);
 
 /* A fresh RSA key, and tpm2-pcr-signature.json for the PCR 11 value of now. */
 struct policy_key;
