@@ -120,6 +120,55 @@ int base64_decode(const char *text, size_t text_size, void *ret, size_t capacity
 	return 0;
 }
 
+/* Bytes of the sequence that begins with @c; 0: none does. Its smallest code point to @ret_least.
+ */
+static size_t utf8_sequence_size(uint8_t c, uint32_t *ret_least)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t size = c < 0x80 ? 1 : c >> 5 == 0x6 ? 2 : c >> 4 == 0xe ? 3 : c >> 3 == 0x1e ? 4 : 0;
+
+	*ret_least = least[size];
+	return size;
+}
+
+size_t utf8_valid_size(const void *data, size_t size)
+{
+	const uint8_t *from = data;
+	size_t valid = 0;
+
+	while (valid < size) {
+		uint32_t c, least;
+		size_t n = utf8_sequence_size(from[valid], &least);
+
+		if (n == 0 || n > size - valid)
+			break;
+		c = n == 1 ? from[valid] : from[valid] & (0x7fU >> n);
+		for (size_t i = 1; i < n; i++) {
+			if (from[valid + i] >> 6 != 2)
+				return valid;
+			c = c << 6 | (from[valid + i] & 63);
+		}
+		if (c < least || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+			break;
+		valid += n;
+	}
+	return valid;
+}
+
+size_t utf8_encode(uint32_t c, char ret[static 4])
+{
+	size_t size = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	if (size == 1) {
+		ret[0] = (char)c;
+		return 1;
+	}
+	for (size_t i = size - 1; i > 0; i--, c >>= 6)
+		ret[i] = (char)(0x80 | (c & 63));
+	ret[0] = (char)((0xf00U >> size & 0xf0) | c);
+	return size;
+}
+
 static bool uuid_dash_before(size_t i)
 {
 	return i == 4 || i == 6 || i == 8 || i == 10;

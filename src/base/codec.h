@@ -30,6 +30,11 @@ void base64_encode(const void *data, size_t size, char *ret);
  */
 int base64_decode(const char *text, size_t text_size, void *ret, size_t capacity, size_t *ret_size);
 
+/* How many bytes from the start are whole, valid UTF-8 characters (RFC 3629). */
+size_t utf8_valid_size(const void *data, size_t size);
+/* Write the 1 to 4 bytes of a code point, which must be one; their number. */
+size_t utf8_encode(uint32_t c, char ret[static 4]);
+
 #define UUID_SIZE      16
 #define UUID_TEXT_SIZE 37
 

@@ -109,7 +109,7 @@ int file_read_all(const char *path, size_t limit, char **ret, size_t *ret_size)
 	return file_read_all_fd(fd, limit, ret, ret_size);
 }
 
-static int write_and_sync(int fd, const void *data, size_t size, mode_t mode)
+static int write_all(int fd, const void *data, size_t size, mode_t mode, bool sync)
 {
 	int r;
 
@@ -118,10 +118,10 @@ static int write_and_sync(int fd, const void *data, size_t size, mode_t mode)
 	r = file_write(fd, data, size);
 	if (r < 0)
 		return r;
-	return fsync(fd) < 0 ? -errno : 0;
+	return sync && fsync(fd) < 0 ? -errno : 0;
 }
 
-int file_write_atomic(const char *path, const void *data, size_t size, mode_t mode)
+static int replace_file(const char *path, const void *data, size_t size, mode_t mode, bool sync)
 {
 	cleanup(freep) char *temporary = NULL;
 	cleanup(closep) int fd = -1;
@@ -132,12 +132,22 @@ int file_write_atomic(const char *path, const void *data, size_t size, mode_t mo
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	r = write_and_sync(fd, data, size, mode);
+	r = write_all(fd, data, size, mode, sync);
 	if (r == 0 && rename(temporary, path) < 0)
 		r = -errno;
 	if (r < 0)
 		unlink(temporary);
 	return r;
+}
+
+int file_write_atomic(const char *path, const void *data, size_t size, mode_t mode)
+{
+	return replace_file(path, data, size, mode, true);
+}
+
+int file_write_volatile(const char *path, const void *data, size_t size, mode_t mode)
+{
+	return replace_file(path, data, size, mode, false);
 }
 
 int file_size(int fd, uint64_t *ret)

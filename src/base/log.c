@@ -6,7 +6,7 @@
 
 static bool debug;
 
-static void log_line(int level, const char *format, va_list args)
+static void printf_like(2, 0) log_line(int level, const char *format, va_list args)
 {
 	char line[1024];
 

@@ -28,7 +28,7 @@ struct config {
 	size_t providers_count;
 
 	/* [tpm2] */
-	uint32_t tpm2_pcrs; /* mask of literal PCRs; 15 is always added */
+	uint32_t tpm2_pcrs; /* mask of literal PCRs; 15 is always in it */
 	enum hash_algorithm tpm2_bank;
 	bool tpm2_legacy_primary; /* profile = "legacy" (conventions §1.3) */
 	char *tpm2_public_key;	  /* path of a PEM key: signed PCR 11 policy; or NULL */
@@ -47,6 +47,8 @@ struct config {
  */
 int config_parse(const char *text, size_t size, const char *name, struct config **ret);
 int config_load(const char *path, struct config **ret);
+/* Write every key with the value in effect, as TOML that config_parse() reads again. */
+void config_show(const struct config *config, FILE *out);
 void config_free(struct config *config);
 DEFINE_CLEANUP(struct config *, config_free)
 

@@ -13,6 +13,7 @@
 
 #define MANIFEST_CHUNK_SIZE  ((uint32_t)MIB)
 #define MANIFEST_SIZE_LIMIT  (512 * MIB)
+#define MANIFEST_FS_SIZE_MAX (16 * 1024 * GIB)
 #define MANIFEST_FS_TYPE_MAX 16 /* with NUL */
 
 /* Bytes of the file system, counted from its start. Multiples of the block size. */
@@ -31,7 +32,8 @@ struct manifest {
 	char fs_type[MANIFEST_FS_TYPE_MAX]; /* as blkid names it: "ext4", "xfs" */
 	uint8_t fs_uuid[UUID_SIZE];	    /* zero when the file system has none */
 	uint64_t fs_size;		    /* bytes; a multiple of block_size */
-	uint32_t block_size;		    /* bytes: a power of two, 512 to 64 KiB */
+	uint32_t block_size;		    /* bytes: a power of two, 512 to 64 KiB; the least that
+					       the file system reads or writes (XFS: its sector) */
 	uint32_t chunk_size;		    /* bytes: MANIFEST_CHUNK_SIZE */
 
 	struct extent *extents; /* ascending, apart from each other, inside the file system */
@@ -47,14 +49,27 @@ struct manifest {
 	uint8_t digest[HASH_SHA256_SIZE]; /* total digest: what the measurement names */
 };
 
-/* Read the binary form (layout in manifest.c). -EBADMSG, -E2BIG, -ENOMEM, each with its sentence.
+/*
+ * Read the binary form (layout in manifest.c). Each failure has its sentence: -EBADMSG foreign,
+ * truncated, corrupt or against its own rules; -EOPNOTSUPP a newer version; -E2BIG; -ENOMEM.
  */
 int manifest_parse(const void *data, size_t size, struct manifest **ret);
 int manifest_load(const char *path, struct manifest **ret);
-/* Write it; fills in manifest->digest. The caller frees *ret. */
+/*
+ * Write it; fills in manifest->digest. The caller frees *ret. -EINVAL, with a sentence, for a
+ * manifest that manifest_parse() would refuse.
+ */
 int manifest_serialize(struct manifest *manifest, uint8_t **ret, size_t *ret_size);
+/* Frees the arrays too, which are its own. NULL is fine. */
 void manifest_free(struct manifest *manifest);
 DEFINE_CLEANUP(struct manifest *, manifest_free)
+
+/*
+ * For makers: check what describes the file system and the extents that are filled in, and make the
+ * per-chunk arrays: first_extent, states (CHUNK_UNUSED; CHUNK_DATA where a byte is used), digests
+ * (zero), and used_bytes. -EBADMSG with a sentence when something breaks a rule; -E2BIG; -ENOMEM.
+ */
+int manifest_index(struct manifest *manifest);
 
 /*
  * Walk the used bytes of one chunk: call with *cursor = 0 first; true and a piece (absolute bytes

@@ -2,7 +2,7 @@
 #ifndef CVMROOT_DISK_PARTITION_H
 #define CVMROOT_DISK_PARTITION_H
 
-#include "base/macro.h"
+#include "base/codec.h"
 
 /* What the root partition holds, by its first bytes; nothing is trusted on this alone. */
 enum partition_content {
@@ -10,6 +10,9 @@ enum partition_content {
 	PARTITION_LUKS,	      /* a LUKS magic at one of its places */
 	PARTITION_OTHER,
 };
+
+/* Enough of the partition's front for partition_content(). */
+#define PARTITION_PROBE_SIZE (128 * KIB)
 
 struct partition {
 	char *path;	     /* "/dev/vda2" */
@@ -28,8 +31,22 @@ DEFINE_CLEANUP(struct partition *, partition_free)
 
 /*
  * Extend the partition over the free space behind it (libfdisk), tell the kernel, and report the
- * new size in bytes. Nothing is changed, and 0 returned, when there is less than 1 MiB to gain.
+ * size that it has now, in bytes. Nothing is changed when there is less than 1 MiB to gain, when
+ * another partition lies behind it, or when it is a whole disk. Durable, and the table stays
+ * readable, wherever power is cut.
  */
 int partition_grow(const struct partition *partition, uint64_t *ret_size);
+
+/* Read the first @size bytes of the device once; the caller frees *ret. -ENOSPC when it is shorter.
+ */
+int partition_read_front(const char *path, size_t size, uint8_t **ret);
+
+/*
+ * What the first bytes are: PARTITION_PROBE_SIZE or more, fewer are less sure. A LUKS magic counts
+ * before a file system. @fs_type is blkid's name; @fs_uuid all zero is any. A file system that has
+ * no known magic passes as PARTITION_FILESYSTEM unless another's magic is there. Pure.
+ */
+enum partition_content partition_content(const uint8_t *data, size_t size, const char *fs_type,
+					 const uint8_t fs_uuid[static UUID_SIZE]);
 
 #endif

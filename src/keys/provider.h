@@ -3,15 +3,16 @@
 #define CVMROOT_KEYS_PROVIDER_H
 
 #include "base/json.h"
+#include "base/secret.h"
 #include "config/config.h"
-#include "disk/luks.h"
-
-struct tpm;
+#include "tpm/tpm.h"
 
 /* What providers may use; borrowed. */
 struct provider_context {
 	const struct config *config;
 	struct tpm *tpm; /* NULL: no TPM on this machine */
+	/* What the PCRs were when the secret was sealed, for a better sentence; or NULL. */
+	const struct tpm_pcr_values *sealed_values;
 };
 
 /*

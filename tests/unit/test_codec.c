@@ -96,6 +96,59 @@ static void uuid_both_ways(void **state)
 	assert_int_equal(uuid_decode("0fc63daf-8483-4772-8e79-3d69d8477deg", uuid), -EBADMSG);
 }
 
+/* RFC 3629: what is valid, and how much of it. */
+static const struct {
+	const char *text;
+	size_t valid;
+} utf8[] = {
+	{"", 0},
+	{"plain\x7f", 6},
+	{"\xc2\x80", 2},
+	{"\xdf\xbf", 2},
+	{"\xe0\xa0\x80", 3},
+	{"\xed\x9f\xbf", 3},
+	{"\xee\x80\x80", 3},
+	{"\xf0\x90\x80\x80", 4},
+	{"\xf4\x8f\xbf\xbf", 4},
+	/* Overlong, surrogate, too large, stray and missing continuation. */
+	{"a\xc0\x80", 1},
+	{"a\xc1\xbf", 1},
+	{"a\xe0\x9f\xbf", 1},
+	{"a\xf0\x8f\xbf\xbf", 1},
+	{"a\xed\xa0\x80", 1},
+	{"a\xed\xbf\xbf", 1},
+	{"a\xf4\x90\x80\x80", 1},
+	{"a\xf8\x88\x80\x80\x80", 1},
+	{"a\xff", 1},
+	{"a\x80", 1},
+	{"a\xc3", 1},
+	{"a\xc3(", 1},
+	{"a\xe2\x82", 1},
+	{"a\xe2(\xac", 1},
+	{"\xc3\xa4\xe2\x82", 2},
+};
+
+static void utf8_is_strict(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(utf8); i++)
+		if (utf8_valid_size(utf8[i].text, strlen(utf8[i].text)) != utf8[i].valid)
+			fail_msg("row %zu", i);
+}
+
+static void utf8_both_ways(void **state)
+{
+	(void)state;
+	for (uint32_t c = 0; c <= 0x10ffff; c++) {
+		bool surrogate = c >= 0xd800 && c <= 0xdfff;
+		char text[4];
+		size_t size = utf8_encode(c, text);
+
+		if ((utf8_valid_size(text, size) == size) == surrogate)
+			fail_msg("U+%04X", c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +157,8 @@ int main(void)
 		cmocka_unit_test(base64_covers_every_value),
 		cmocka_unit_test(hex_both_ways),
 		cmocka_unit_test(uuid_both_ways),
+		cmocka_unit_test(utf8_is_strict),
+		cmocka_unit_test(utf8_both_ways),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

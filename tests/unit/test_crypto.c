@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "crypto/hash.h"
+#include "crypto/volume_key.h"
 #include "crypto/xts.h"
 
 static void hash_known_answers(void **state)
@@ -94,12 +95,31 @@ static void xts_refuses(void **state)
 	assert_int_equal(xts_encrypt(xts, 4096, data, 512), -EINVAL);
 }
 
+/* Expected value: Python's hmac over the word written out by hand. */
+static void volume_key_known_answer(void **state)
+{
+	cleanup(secret_freep) struct secret *key = NULL;
+	cleanup(freep) char *word = NULL;
+	uint8_t uuid[UUID_SIZE], digest[HASH_SHA256_SIZE];
+
+	(void)state;
+	HEX(expected, "9edc8bd22a4bb2b8485b78291a7136edb39669a84463dce01f8faab9a2b766b7");
+	assert_int_equal(uuid_decode("0fc63daf-8483-4772-8e79-3d69d8477de4", uuid), 0);
+	assert_int_equal(volume_key_word("ro:ot", uuid, &word), 0);
+	assert_string_equal(word, "cryptsetup:ro\\x3aot:0fc63daf-8483-4772-8e79-3d69d8477de4");
+	assert_int_equal(secret_new(64, &key), 0);
+	for (size_t i = 0; i < key->size; i++)
+		key->data[i] = (uint8_t)i;
+	assert_int_equal(volume_key_digest(HASH_SHA256, key, "ro:ot", uuid, digest), 0);
+	assert_memory_equal(digest, expected, sizeof(expected));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hash_known_answers), cmocka_unit_test(hmac_known_answer),
 		cmocka_unit_test(hkdf_known_answer),  cmocka_unit_test(xts_known_answer),
-		cmocka_unit_test(xts_refuses),
+		cmocka_unit_test(xts_refuses),	      cmocka_unit_test(volume_key_known_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,16 @@
 
 #include <cmocka.h>
 
+/* cmocka's fail() would hide the one of base/error.h, and its fail_msg() needs it. */
+#undef fail
+#undef fail_msg
+#define fail_msg(...)                                                                              \
+	do {                                                                                       \
+		print_error(__VA_ARGS__);                                                          \
+		print_error("\n");                                                                 \
+		_fail(__FILE__, __LINE__);                                                         \
+	} while (0)
+
 #include <stdlib.h>
 #include <string.h>
 

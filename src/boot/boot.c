@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "boot/boot.h"
+
+#include "base/error.h"
+#include "boot/context.h"
+#include "boot/state.h"
+
+#include <string.h>
+
+static void boot_done(struct boot *boot)
+{
+	disk_file_free(boot->disk);
+	manifest_free(boot->manifest);
+	partition_free(boot->partition);
+	measure_free(boot->measure);
+	tpm2_binding_done(&boot->binding);
+	tpm_free(boot->tpm);
+}
+
+int boot_open_disk(struct boot *boot, bool writable)
+{
+	disk_file_free(TAKE_PTR(boot->disk));
+	int r = disk_file_open(boot->partition->path, writable, &boot->disk);
+
+	if (r < 0)
+		return r;
+	boot->io = disk_file_io(boot->disk);
+	return 0;
+}
+
+/* An initrd that the guest made for itself after the first boot has no manifest; it needs none. */
+static int load_manifest(struct boot *boot)
+{
+	int r = manifest_load(boot->config->manifest, &boot->manifest);
+
+	return r == -ENOENT ? 0 : r;
+}
+
+static int open_tpm(struct boot *boot)
+{
+	int r = tpm_open(&boot->tpm);
+
+	if (r < 0)
+		return r;
+	r = tpm2_binding_load(boot->config, &boot->binding);
+	if (r < 0)
+		return r;
+	return measure_open(boot->tpm, &boot->measure);
+}
+
+static int recall(struct boot *boot, enum remembered *ret)
+{
+	int r = tpm_record_read(boot->tpm, boot->config->tpm2_nv_index, &boot->binding.binding,
+				&boot->record);
+
+	if (r == -ENOENT) {
+		*ret = REMEMBERED_NOTHING;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	boot->has_record = true;
+	*ret = boot->record.state == RECORD_DONE ? REMEMBERED_DONE : REMEMBERED_CONVERTING;
+	return 0;
+}
+
+static int probe_front(struct boot *boot, enum found *ret)
+{
+	static const uint8_t any_uuid[UUID_SIZE];
+	size_t size =
+		(size_t)MIN(PARTITION_PROBE_SIZE, ALIGN_DOWN(disk_file_size(boot->disk), 4096));
+	cleanup(freep) uint8_t *data = NULL;
+	int r;
+
+	if (posix_memalign((void **)&data, 4096, size > 0 ? size : 4096) != 0)
+		return -ENOMEM;
+	r = boot->io.read(boot->io.context, data, size, 0);
+	if (r < 0)
+		return r;
+	switch (partition_content(data, size, boot->manifest ? boot->manifest->fs_type : "",
+				  boot->manifest ? boot->manifest->fs_uuid : any_uuid)) {
+	case PARTITION_FILESYSTEM:
+		*ret = FOUND_FILESYSTEM;
+		break;
+	case PARTITION_LUKS:
+		*ret = FOUND_LUKS;
+		break;
+	case PARTITION_OTHER:
+		*ret = FOUND_OTHER;
+		break;
+	}
+	return 0;
+}
+
+static int probe_tail(struct boot *boot, bool *ret)
+{
+	cleanup(freep) uint8_t *data = NULL;
+	size_t size;
+	int r;
+
+	*ret = false;
+	if (!boot->manifest || disk_file_size(boot->disk) < boot->manifest->fs_size + CONVERT_TAIL)
+		return 0;
+	r = convert_find_header(&boot->io, boot->manifest, &data, &size);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	*ret = true;
+	return 0;
+}
+
+static int decide(struct boot *boot, enum boot_action *ret)
+{
+	enum remembered remembered;
+	enum found found = FOUND_OTHER;
+	bool tail = false;
+	int r = recall(boot, &remembered);
+
+	if (r < 0)
+		return r;
+	r = boot_open_disk(boot, false);
+	if (r < 0)
+		return r;
+	r = probe_front(boot, &found);
+	if (r < 0)
+		return r;
+	if (remembered != REMEMBERED_DONE) {
+		if (!boot->manifest && found != FOUND_LUKS)
+			return fail(
+				-ENOENT,
+				"%s is not there, and without a manifest the image on %s cannot "
+				"be verified; bake the image again",
+				boot->config->manifest, boot->partition->path);
+		r = probe_tail(boot, &tail);
+		if (r < 0)
+			return r;
+	}
+	return boot_decide(remembered, found, tail, boot->partition->path, ret);
+}
+
+static int finish(struct boot *boot, struct root *ret)
+{
+	int r = boot_reopen(boot, ret);
+
+	if (r < 0)
+		return r;
+	ret->how = BOOT_ROOT_RESUMED;
+	return boot_remember(boot, RECORD_DONE, &ret->facts);
+}
+
+static int act(struct boot *boot, enum boot_action action, struct root *ret)
+{
+	switch (action) {
+	case ACTION_FRESH:
+		return boot_fresh(boot, ret);
+	case ACTION_RESUME:
+		return boot_resume(boot, ret);
+	case ACTION_FINISH:
+		return finish(boot, ret);
+	case ACTION_REOPEN:
+		return boot_reopen(boot, ret);
+	case ACTION_REFUSE:
+		break;
+	}
+	return -EINVAL;
+}
+
+static int measure_root(struct boot *boot, const struct root *root)
+{
+	cleanup(freep) char *text = NULL;
+	char uuid[UUID_TEXT_SIZE];
+	int r;
+
+	uuid_encode(root->facts.uuid, uuid);
+	if (asprintf(&text, "cvmroot:root:%s:%s:epoch=%llu:provider=%s", boot_root_name(root->how),
+		     uuid, (unsigned long long)root->facts.epoch, root->provider) < 0)
+		return -ENOMEM;
+	r = measure_event(boot->measure, "cvmroot-root", text);
+	if (r < 0)
+		return r;
+	return measure_volume_key(boot->measure, boot->config->mapping, root->facts.uuid,
+				  root->volume_key);
+}
+
+/* Measured before the mapping is there: nothing can be read from a root that nobody knows of. */
+static int open_root(struct boot *boot, const struct root *root)
+{
+	int r = measure_root(boot, root);
+
+	if (r < 0)
+		return r;
+	disk_file_free(TAKE_PTR(boot->disk));
+	return luks_header_activate(root->header, boot->partition->path, boot->config->mapping,
+				    root->volume_key);
+}
+
+static void describe(struct boot *boot, const struct root *root)
+{
+	boot->status.root = root->how;
+	boot->status.finished_ms = boot_status_now();
+	snprintf(boot->status.provider, sizeof(boot->status.provider), "%s", root->provider);
+	uuid_encode(root->facts.uuid, boot->status.luks_uuid);
+	boot->status.epoch = root->facts.epoch;
+	boot_progress_state(boot, BOOT_DONE);
+}
+
+static int grow(struct boot *boot)
+{
+	uint64_t size;
+
+	boot_progress_state(boot, BOOT_GROWING);
+	return partition_grow(boot->partition, &size);
+}
+
+static int prepare(struct boot *boot)
+{
+	int r;
+
+	boot_progress_state(boot, BOOT_WAITING);
+	r = load_manifest(boot);
+	if (r < 0)
+		return r;
+	r = open_tpm(boot);
+	if (r < 0)
+		return r;
+	r = partition_find(boot->config->partition, boot->config->wait_seconds, &boot->partition);
+	if (r < 0)
+		return r;
+	return boot->config->grow ? grow(boot) : 0;
+}
+
+static int boot_steps(struct boot *boot)
+{
+	cleanup(root_done) struct root root = {};
+	enum boot_action action;
+	int r = prepare(boot);
+
+	if (r < 0)
+		return r;
+	r = decide(boot, &action);
+	if (r < 0)
+		return r;
+	r = act(boot, action, &root);
+	if (r < 0)
+		return r;
+	r = open_root(boot, &root);
+	if (r < 0)
+		return r;
+	describe(boot, &root);
+	return 0;
+}
+
+int boot_run(const struct config *config)
+{
+	cleanup(boot_done) struct boot boot = {
+		.config = config,
+		.status.started_ms = boot_status_now(),
+	};
+	int r = boot_steps(&boot);
+
+	if (r < 0)
+		boot_progress_failed(&boot, fail_sentence(r));
+	return r;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#ifndef CVMROOT_BOOT_CONTEXT_H
+#define CVMROOT_BOOT_CONTEXT_H
+
+#include "boot/status.h"
+#include "config/config.h"
+#include "disk/convert.h"
+#include "disk/luks.h"
+#include "disk/partition.h"
+#include "keys/provider.h"
+#include "keys/tpm2_binding.h"
+#include "measure/measure.h"
+
+/* What one run of cvmroot boot works with. Owned by boot_run(). */
+struct boot {
+	const struct config *config;
+	struct boot_status status;
+	struct tpm *tpm;
+	struct tpm2_binding binding;
+	struct measure *measure;
+	struct partition *partition;
+	struct manifest *manifest; /* NULL: the initrd has none, so this cannot be a first boot */
+	struct disk_file *disk; /* closed before the mapping is made: both want it for themselves */
+	struct disk_io io;
+	bool has_record;
+	struct tpm_record record;
+};
+
+/* What the steps below end with: an opened, authenticated, measured-to-be root. */
+struct root {
+	enum boot_root how;
+	struct luks_header *header;
+	struct luks_facts facts;
+	struct secret *volume_key;
+	const char *provider;
+};
+void root_done(struct root *root);
+
+/* First boot: verify, make key and header, convert (fresh.c). */
+int boot_fresh(struct boot *boot, struct root *ret);
+/* Go on with a conversion that was cut (resume.c). */
+int boot_resume(struct boot *boot, struct root *ret);
+/* The header at the front of the partition; ACTION_FINISH and ACTION_REOPEN (reopen.c). */
+int boot_reopen(struct boot *boot, struct root *ret);
+
+/*
+ * Unlock a header by the configured providers, in their order, and hold the result against the
+ * record (unlock.c). -ESTALE when it is another volume than the one remembered.
+ */
+int boot_unlock(struct boot *boot, struct luks_header *header, struct root *ret);
+
+/* Run the converter, then write the record that says done (fresh.c). */
+int boot_convert(struct boot *boot, const struct root *root);
+
+/* Write the record: now, with this state, about this volume. */
+int boot_remember(struct boot *boot, enum tpm_record_state state, const struct luks_facts *facts);
+
+/* Open the partition; -EROFS when it is to be written and cannot be. */
+int boot_open_disk(struct boot *boot, bool writable);
+
+/* Tell the status file, the service manager and the console where we are. */
+void boot_progress_state(struct boot *boot, enum boot_state state);
+/* Into the status file only: the console gets the sentence when the machine goes down. */
+void boot_progress_failed(struct boot *boot, const char *sentence);
+/* convert_progress_callback over a struct boot. */
+void boot_progress(const struct convert_progress *progress, void *context);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "boot/failure.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "boot/console.h"
+#include "measure/measure.h"
+#include "tpm/tpm.h"
+
+#include <linux/reboot.h>
+#include <sys/reboot.h>
+
+#define FAILED_TYPE "cvmroot-failed"
+#define FAILED_TEXT "cvmroot:failed"
+
+static void measure_failure(void)
+{
+	cleanup(measure_freep) struct measure *measure = NULL;
+	cleanup(tpm_freep) struct tpm *tpm = NULL;
+	int r = tpm_open(&tpm);
+
+	/* Without a TPM there is nothing to poison. */
+	if (r == -ENODEV)
+		return;
+	if (r == 0)
+		r = measure_open(tpm, &measure);
+	if (r == 0)
+		r = measure_event(measure, FAILED_TYPE, FAILED_TEXT);
+	if (r < 0)
+		log_error("the failure could not be measured: %s", fail_sentence(r));
+}
+
+static void print_and_go(bool restart, const char *sentence)
+{
+	console_line("cvmroot: %s", sentence);
+	console_line("cvmroot: the root is not opened; the machine %s now",
+		     restart ? "restarts" : "powers off");
+	sync();
+	reboot(restart ? RB_AUTOBOOT : RB_POWER_OFF);
+}
+
+void failure_end(enum config_failure_action action, const char *sentence)
+{
+	char copy[FAIL_SENTENCE_SIZE];
+
+	/* Measuring may record a sentence of its own in the place of this one. */
+	snprintf(copy, sizeof(copy), "%s", sentence);
+	measure_failure();
+	print_and_go(action == FAILURE_REBOOT, copy);
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "boot/context.h"
+
+#include "base/error.h"
+
+/* The one read of the header: everything later works on this copy. */
+static int read_header(struct boot *boot, struct luks_header **ret)
+{
+	cleanup(freep) uint8_t *data = NULL;
+	int r;
+
+	if (posix_memalign((void **)&data, 4096, LUKS_HEADER_SIZE) != 0)
+		return -ENOMEM;
+	r = boot->io.read(boot->io.context, data, LUKS_HEADER_SIZE, 0);
+	if (r < 0)
+		return r;
+	r = luks_header_check(data, LUKS_HEADER_SIZE, ret);
+	return r < 0 ? fail(r, "%s: the LUKS2 header is refused: %s", boot->partition->path,
+			    fail_sentence(r))
+		     : 0;
+}
+
+int boot_reopen(struct boot *boot, struct root *ret)
+{
+	cleanup(root_done) struct root root = {};
+	cleanup(luks_header_freep) struct luks_header *header = NULL;
+	int r;
+
+	boot_progress_state(boot, BOOT_UNLOCKING);
+	r = read_header(boot, &header);
+	if (r < 0)
+		return r;
+	r = boot_unlock(boot, header, &root);
+	if (r < 0)
+		return r;
+	root.header = TAKE_PTR(header);
+	root.how = BOOT_ROOT_REOPENED;
+	*ret = root;
+	root = (struct root){};
+	return 0;
+}

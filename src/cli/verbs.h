@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#ifndef CVMROOT_CLI_VERBS_H
+#define CVMROOT_CLI_VERBS_H
+
+#include "base/macro.h"
+
+#include <getopt.h>
+
+/* Exit codes of every verb; a verb may add its own from 3 on and names them in its usage. */
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+};
+
+/*
+ * A verb is one file, src/cli/verb_NAME.c, that defines one of these, and one line in the table of
+ * main.c. "cvmroot VERB --help" is answered by main from summary and usage.
+ */
+struct verb {
+	const char *name;
+	const char *summary; /* one line, without a full stop */
+	/* What follows the name on the command line; then, after an empty line, options and words.
+	 */
+	const char *synopsis;
+	const char *usage;
+	/*
+	 * argv[0] is the verb's name. Returns an exit code, or a negative errno: main then prints
+	 * fail_sentence() of it and exits with EXIT_FAILED.
+	 */
+	int (*run)(int argc, char **argv);
+};
+
+extern const struct verb verb_boot;
+extern const struct verb verb_fail;
+extern const struct verb verb_reset;
+extern const struct verb verb_manifest;
+extern const struct verb verb_check_config;
+extern const struct verb verb_status;
+
+/*
+ * getopt_long(3) for long options (struct option's val is returned; -1 at the end, operands from
+ * optind on). A mistake is printed and gives '?': the verb then returns EXIT_USAGE.
+ */
+int verb_option(const struct verb *verb, int argc, char **argv, const struct option *options);
+/* Print a mistake in the use of @verb, and where to read more; returns EXIT_USAGE. */
+int verb_usage_error(const struct verb *verb, const char *format, ...) printf_like(2, 3);
+
+#endif

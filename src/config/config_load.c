@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/error.h"
+#include "base/file.h"
+#include "config/config.h"
+
+#include <string.h>
+
+int config_load(const char *path, struct config **ret)
+{
+	cleanup(freep) char *text = NULL;
+	size_t size;
+	int r = file_read_all(path, CONFIG_SIZE_LIMIT, &text, &size);
+
+	if (r == -E2BIG)
+		return fail(r, "%s: longer than %u KiB", path,
+			    (unsigned int)(CONFIG_SIZE_LIMIT / KIB));
+	if (r < 0)
+		return fail(r, "%s: cannot read the configuration: %s", path, strerror(-r));
+	return config_parse(text, size, path, ret);
+}

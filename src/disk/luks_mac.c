@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "disk/luks_format.h"
+
+#include "base/reader.h"
+
+#include <string.h>
+
+#define MAC_KEY_LABEL "cvmroot header v1"
+
+/*
+ * What a MAC covers: 128 bytes, every field at a fixed place, integers little-endian.
+ *
+ *	  0  16  "cvmroot-facts-v1", no NUL
+ *	 16   4  keyslot number
+ *	 20   4  sector size, bytes
+ *	 24   8  data offset, bytes
+ *	 32   8  epoch
+ *	 40   4  volume key size, bytes
+ *	 44   4  zero
+ *	 48  16  LUKS UUID, in text order
+ *	 64  32  cipher text, zero-padded
+ *	 96  32  volume-key fingerprint
+ *
+ * Another layout gets another first field, and another MAC_KEY_LABEL.
+ */
+#define FACTS_MAGIC	  "cvmroot-facts-v1"
+#define FACTS_SIZE	  128
+#define FACTS_CIPHER_SIZE 32
+
+static void write_facts(struct writer *writer, const struct luks_facts *facts, unsigned int slot)
+{
+	static const char cipher[FACTS_CIPHER_SIZE] = LUKS_CIPHER;
+
+	writer_bytes(writer, FACTS_MAGIC, strlen(FACTS_MAGIC));
+	writer_le32(writer, slot);
+	writer_le32(writer, facts->sector_size);
+	writer_le64(writer, facts->data_offset);
+	writer_le64(writer, facts->epoch);
+	writer_le32(writer, LUKS_VOLUME_KEY_SIZE);
+	writer_le32(writer, 0);
+	writer_bytes(writer, facts->uuid, UUID_SIZE);
+	writer_bytes(writer, cipher, sizeof(cipher));
+	writer_bytes(writer, facts->fingerprint, HASH_SHA256_SIZE);
+}
+
+int luks_mac(const struct luks_facts *facts, unsigned int slot, const struct secret *passphrase,
+	     uint8_t ret[static MAC_SIZE])
+{
+	cleanup(secret_freep) struct secret *key = NULL;
+	cleanup(writer_done) struct writer writer = {};
+	int r = hkdf_derive(passphrase, MAC_KEY_LABEL, MAC_SIZE, &key);
+
+	if (r < 0)
+		return r;
+	write_facts(&writer, facts, slot);
+	if (writer.error < 0)
+		return writer.error;
+	return hmac_data(HASH_SHA256, key, writer.data, writer.size, ret);
+}
+
+/* systemd's escaping of the mapping name (conventions §2.2), so that ':' stays a separator. */
+static void write_escaped(struct writer *writer, const char *name)
+{
+	for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++) {
+		char escaped[5];
+
+		if (*c > ' ' - 1 && *c < 127 && *c != ':' && *c != '\\') {
+			writer_bytes(writer, c, 1);
+			continue;
+		}
+		snprintf(escaped, sizeof(escaped), "\\x%02x", *c);
+		writer_bytes(writer, escaped, 4);
+	}
+}
+
+int luks_fingerprint(const struct secret *volume_key, const char *name,
+		     const uint8_t uuid[static UUID_SIZE], uint8_t ret[static HASH_SHA256_SIZE])
+{
+	cleanup(writer_done) struct writer word = {};
+	char uuid_text[UUID_TEXT_SIZE];
+
+	uuid_encode(uuid, uuid_text);
+	writer_bytes(&word, "cryptsetup:", strlen("cryptsetup:"));
+	write_escaped(&word, name);
+	writer_bytes(&word, ":", 1);
+	writer_bytes(&word, uuid_text, UUID_TEXT_SIZE - 1);
+	if (word.error < 0)
+		return word.error;
+	return hmac_data(HASH_SHA256, volume_key, word.data, word.size, ret);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "keys/provider.h"
+
+#include <string.h>
+
+/* Every provider that a configuration can name. */
+static const struct key_provider_ops *const providers[] = {
+	&tpm2_provider,
+};
+
+const struct key_provider_ops *provider_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(providers); i++)
+		if (strcmp(providers[i]->name, name) == 0)
+			return providers[i];
+	return NULL;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/error.h"
+#include "tpm/internal.h"
+
+#include <string.h>
+
+/* An index, as ESYS and as we know it. */
+struct nv_index {
+	struct tpm *tpm;
+	ESYS_TR tr;
+	struct tpm_nv_public area;
+};
+
+static void nv_index_close(struct nv_index *nv)
+{
+	if (nv->tr != ESYS_TR_NONE)
+		(void)Esys_TR_Close(nv->tpm->esys, &nv->tr);
+}
+#define NV_INDEX(name, context)                                                                    \
+	cleanup(nv_index_close) struct nv_index name = {.tpm = (context), .tr = ESYS_TR_NONE}
+
+/* Find the index and its public area with one command. */
+static int nv_find(struct tpm *tpm, uint32_t index, struct nv_index *ret)
+{
+	cleanup(esys_freep) uint8_t *data = NULL;
+	size_t size;
+	TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, index, ESYS_TR_NONE, ESYS_TR_NONE,
+					   ESYS_TR_NONE, &ret->tr);
+
+	if (rc != TSS2_RC_SUCCESS)
+		ret->tr = ESYS_TR_NONE;
+	if (tpm_rc_base(rc) == TPM2_RC_HANDLE)
+		return fail(-ENOENT, "The TPM has no NV index 0x%x", index);
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "Looking for the TPM record");
+	if (Esys_TR_Serialize(tpm->esys, ret->tr, &data, &size) != TSS2_RC_SUCCESS)
+		return -ENOMEM;
+	return tpm_nv_public_parse(data, size, &ret->area);
+}
+
+/* ---- Reading ---- */
+
+static int nv_read(struct nv_index *nv, TPM2B_MAX_NV_BUFFER **ret)
+{
+	struct tpm *tpm = nv->tpm;
+	TPM_HANDLE(session, tpm);
+	TSS2_RC rc;
+	int r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
+
+	if (r < 0)
+		return r;
+	/* The session's HMAC covers the index's name, and with it the public area that was checked.
+	 */
+	rc = Esys_NV_Read(tpm->esys, nv->tr, nv->tr, session.tr, ESYS_TR_NONE, ESYS_TR_NONE,
+			  nv->area.size, 0, ret);
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "Reading the TPM record");
+	session.tr = ESYS_TR_NONE;
+	return 0;
+}
+
+/*
+ * Is this record the work of the system that runs now?
+ *
+ * Whoever owns the TPM can remove the index and define another, but can write to it only in a boot
+ * that fulfils its policy. So (1) the index's policy must be the one that @binding gives for the
+ * PCR values that the record names: content and policy agree. With a signed policy and no literal
+ * PCRs that is all: the key is ours, nothing in the record has a say. With literal PCRs it alone
+ * would prove nothing, because another system can define an index for its own PCR values and name
+ * these in its record. So (2) the literal PCRs must have those values now, in this boot. Both
+ * together: it was written by a boot with our PCRs, before PCR 15 was extended. Not proved: that it
+ * is the latest such record (a TPM's state can be restored as a whole), and that there was none
+ * before (absence proves nothing).
+ */
+static int check_origin(struct tpm *tpm, const struct tpm_binding *binding,
+			const struct nv_index *nv, const struct tpm_record *record)
+{
+	const struct tpm_pcr_values *before = &record->sealed_values;
+	uint32_t literal = tpm_binding_mask(binding) & ~(1U << TPM_PCR_IDENTITY);
+	uint8_t policy[HASH_SHA256_SIZE];
+	struct tpm_pcr_values now;
+	char list[PCR_LIST_SIZE];
+	int r;
+
+	if (before->bank != binding->bank || before->mask != tpm_binding_mask(binding))
+		return fail(-EKEYREJECTED,
+			    "The TPM record names other PCRs than the configuration");
+	r = tpm_binding_policy(binding, before, policy);
+	if (r < 0)
+		return r;
+	r = tpm_nv_public_check(&nv->area, policy);
+	if (r < 0 || literal == 0)
+		return r;
+	r = tpm_pcr_read(tpm, binding->bank, literal, &now);
+	if (r < 0)
+		return r;
+	literal = tpm_pcr_difference(before, &now, literal);
+	if (literal == 0)
+		return 0;
+	tpm_pcr_list(literal, list);
+	return fail(-EREMCHG,
+		    "The TPM record was written while PCR %s had another value: firmware, Secure "
+		    "Boot settings, boot loader, kernel or command line have changed since; boot "
+		    "the earlier ones",
+		    list);
+}
+
+int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
+		    struct tpm_record *ret)
+{
+	cleanup(esys_freep) TPM2B_MAX_NV_BUFFER *buffer = NULL;
+	struct tpm_record record;
+	NV_INDEX(nv, tpm);
+	int r = tpm_binding_check(binding);
+
+	if (r == 0)
+		r = nv_find(tpm, index, &nv);
+	if (r == 0)
+		r = tpm_nv_public_check(&nv.area, NULL);
+	if (r < 0)
+		return r;
+	if (!(nv.area.attributes & TPMA_NV_WRITTEN))
+		return fail(-ENOENT, "The TPM's NV index 0x%x was never written", index);
+	r = tpm_primary_get(tpm, binding->legacy_primary, false);
+	if (r == 0)
+		r = nv_read(&nv, &buffer);
+	if (r == 0)
+		r = tpm_record_decode(buffer->buffer, buffer->size, &record);
+	if (r == 0)
+		r = check_origin(tpm, binding, &nv, &record);
+	if (r == 0)
+		*ret = record;
+	return r;
+}
+
+/* ---- Writing ---- */
+
+static int nv_define(struct tpm *tpm, uint32_t index, const uint8_t *policy, size_t size,
+		     ESYS_TR *ret)
+{
+	const TPM2B_AUTH no_auth = {};
+	TPM2B_NV_PUBLIC area = {};
+	TPM_HANDLE(session, tpm);
+	TSS2_RC rc;
+	int r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
+
+	if (r < 0)
+		return r;
+	area.nvPublic.nvIndex = index;
+	area.nvPublic.nameAlg = TPM2_ALG_SHA256;
+	area.nvPublic.attributes = TPM_RECORD_ATTRIBUTES;
+	area.nvPublic.authPolicy.size = HASH_SHA256_SIZE;
+	memcpy(area.nvPublic.authPolicy.buffer, policy, HASH_SHA256_SIZE);
+	area.nvPublic.dataSize = (uint16_t)size;
+	rc = Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, session.tr, ESYS_TR_NONE,
+				 ESYS_TR_NONE, &no_auth, &area, ret);
+	if (rc != TSS2_RC_SUCCESS) {
+		*ret = ESYS_TR_NONE;
+		return tpm_fail(rc, "Defining the TPM record's NV index");
+	}
+	session.tr = ESYS_TR_NONE;
+	return 0;
+}
+
+/* The index, made if it is missing; one that is not exactly ours is left alone. */
+static int nv_prepare(struct tpm *tpm, uint32_t index, const uint8_t *policy, size_t size,
+		      struct nv_index *ret)
+{
+	int r = nv_find(tpm, index, ret);
+
+	if (r == -ENOENT)
+		return nv_define(tpm, index, policy, size, &ret->tr);
+	if (r < 0)
+		return r;
+	r = tpm_nv_public_check(&ret->area, policy);
+	if (r < 0)
+		return r;
+	if (ret->area.size != size)
+		return fail(-EKEYREJECTED, "NV index 0x%x of the TPM has another size", index);
+	return 0;
+}
+
+struct nv_write {
+	ESYS_TR index;
+	TPM2B_MAX_NV_BUFFER buffer;
+};
+
+static TSS2_RC run_write(struct tpm *tpm, ESYS_TR policy, ESYS_TR encryption, void *data)
+{
+	struct nv_write *write = data;
+
+	return Esys_NV_Write(tpm->esys, write->index, write->index, policy, encryption,
+			     ESYS_TR_NONE, &write->buffer, 0);
+}
+
+/* What the reader will ask for. */
+static int check_values(const struct tpm_binding *binding, const struct tpm_record *record)
+{
+	if (record->sealed_values.bank != binding->bank ||
+	    record->sealed_values.mask != tpm_binding_mask(binding) ||
+	    !tpm_pcr_is_zero(&record->sealed_values, TPM_PCR_IDENTITY))
+		return fail(-EINVAL, "The TPM record must name the PCR values that it is bound to");
+	return 0;
+}
+
+int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
+		     const struct tpm_record *record)
+{
+	cleanup(writer_done) struct writer writer = {};
+	uint8_t policy[HASH_SHA256_SIZE];
+	struct nv_write write = {};
+	struct tpm_policy_command command = {
+		.what = "Writing the TPM record",
+		.binding = binding,
+		.policy = policy,
+		.before = &record->sealed_values,
+		.bind = ESYS_TR_NONE,
+		.run = run_write,
+		.data = &write,
+	};
+	NV_INDEX(nv, tpm);
+	int r = tpm_binding_check(binding);
+
+	if (r == 0)
+		r = check_values(binding, record);
+	if (r == 0)
+		r = tpm_record_encode(record, &writer);
+	if (r == 0)
+		r = tpm_binding_policy(binding, &record->sealed_values, policy);
+	if (r == 0)
+		r = tpm_primary_get(tpm, binding->legacy_primary, false);
+	if (r == 0)
+		r = nv_prepare(tpm, index, policy, writer.size, &nv);
+	if (r < 0)
+		return r;
+	write.index = nv.tr;
+	write.buffer.size = (uint16_t)writer.size;
+	memcpy(write.buffer.buffer, writer.data, writer.size);
+	return tpm_session_run(tpm, &command);
+}
+
+int tpm_record_delete(struct tpm *tpm, uint32_t index)
+{
+	NV_INDEX(nv, tpm);
+	TSS2_RC rc;
+	int r = nv_find(tpm, index, &nv);
+
+	if (r < 0)
+		return r;
+	rc = Esys_NV_UndefineSpace(tpm->esys, ESYS_TR_RH_OWNER, nv.tr, ESYS_TR_PASSWORD,
+				   ESYS_TR_NONE, ESYS_TR_NONE);
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "Removing the TPM record");
+	nv.tr = ESYS_TR_NONE;
+	return 0;
+}

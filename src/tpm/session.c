@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/error.h"
+#include "tpm/internal.h"
+
+#include <string.h>
+
+#define PCR_CHANGED_TRIES 30
+
+static const TPMT_SYM_DEF aes_128_cfb = {
+	.algorithm = TPM2_ALG_AES,
+	.keyBits.aes = 128,
+	.mode.aes = TPM2_ALG_CFB,
+};
+
+static int start(struct tpm *tpm, TPM2_SE type, ESYS_TR bind, ESYS_TR encryption,
+		 TPMA_SESSION attributes, struct tpm_handle *ret)
+{
+	TSS2_RC rc = Esys_StartAuthSession(tpm->esys, tpm->primary, bind, encryption, ESYS_TR_NONE,
+					   ESYS_TR_NONE, NULL, type, &aes_128_cfb, TPM2_ALG_SHA256,
+					   &ret->tr);
+
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "Starting a session with the TPM");
+	rc = Esys_TRSess_SetAttributes(tpm->esys, ret->tr, attributes, 0xff);
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "Starting a session with the TPM");
+	return 0;
+}
+
+int tpm_session_hmac(struct tpm *tpm, ESYS_TR bind, struct tpm_handle *ret)
+{
+	return start(tpm, TPM2_SE_HMAC, bind, ESYS_TR_NONE,
+		     TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT, ret);
+}
+
+static void set_continue(struct tpm *tpm, ESYS_TR session, bool on)
+{
+	(void)Esys_TRSess_SetAttributes(tpm->esys, session, on ? TPMA_SESSION_CONTINUESESSION : 0,
+					TPMA_SESSION_CONTINUESESSION);
+}
+
+static int policy_pcr(struct tpm *tpm, ESYS_TR session, enum hash_algorithm bank, uint32_t mask)
+{
+	const TPM2B_DIGEST present_values = {};
+	TPML_PCR_SELECTION selection;
+	TSS2_RC rc;
+
+	tpm_pcr_selection(bank, mask, &selection);
+	rc = Esys_PolicyPCR(tpm->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+			    &present_values, &selection);
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "Checking the TPM's PCRs");
+}
+
+static int get_digest(struct tpm *tpm, ESYS_TR session, uint8_t ret[static HASH_SHA256_SIZE])
+{
+	cleanup(esys_freep) TPM2B_DIGEST *digest = NULL;
+	TSS2_RC rc = Esys_PolicyGetDigest(tpm->esys, session, ESYS_TR_NONE, ESYS_TR_NONE,
+					  ESYS_TR_NONE, &digest);
+
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "Checking the TPM's PCRs");
+	if (digest->size != HASH_SHA256_SIZE)
+		return fail(-EIO, "Checking the TPM's PCRs: a policy digest of another size");
+	memcpy(ret, digest->buffer, HASH_SHA256_SIZE);
+	return 0;
+}
+
+/* The TPM's own proof that the key signed @policy: a ticket. */
+static int verify(struct tpm *tpm, const struct tpm_public_key *key,
+		  const uint8_t policy[static HASH_SHA256_SIZE],
+		  const struct tpm_signature *signature, TPMT_TK_VERIFIED **ret)
+{
+	TPM2B_DIGEST digest = {.size = HASH_SHA256_SIZE};
+	TPMT_SIGNATURE rsassa = {.sigAlg = TPM2_ALG_RSASSA};
+	TPM_HANDLE(loaded, tpm);
+	TSS2_RC rc;
+	int r = hash_data(HASH_SHA256, policy, HASH_SHA256_SIZE, digest.buffer);
+
+	if (r < 0)
+		return r;
+	rsassa.signature.rsassa.hash = TPM2_ALG_SHA256;
+	rsassa.signature.rsassa.sig.size = (uint16_t)signature->size;
+	memcpy(rsassa.signature.rsassa.sig.buffer, signature->data, signature->size);
+	rc = Esys_LoadExternal(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, NULL,
+			       &key->area, ESYS_TR_RH_OWNER, &loaded.tr);
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "Loading the policy's public key into the TPM");
+	rc = Esys_VerifySignature(tpm->esys, loaded.tr, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+				  &digest, &rsassa, ret);
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "Verifying the signature of the PCR policy");
+	return 0;
+}
+
+static int authorize(struct tpm *tpm, ESYS_TR session, const struct tpm_public_key *key,
+		     const uint8_t policy[static HASH_SHA256_SIZE], const TPMT_TK_VERIFIED *ticket)
+{
+	TPM2B_DIGEST approved = {.size = HASH_SHA256_SIZE};
+	TPM2B_NAME name = {.size = sizeof(key->name)};
+	const TPM2B_NONCE no_reference = {};
+	TSS2_RC rc;
+
+	memcpy(approved.buffer, policy, HASH_SHA256_SIZE);
+	memcpy(name.name, key->name, sizeof(key->name));
+	rc = Esys_PolicyAuthorize(tpm->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+				  &approved, &no_reference, &name, ticket);
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "Authorising the PCR policy");
+}
+
+/* PolicyPCR over PCR 11, then PolicyAuthorize with the signature that fits (conventions §1.5). */
+static int policy_signed(struct tpm *tpm, const struct tpm_binding *binding, ESYS_TR session)
+{
+	cleanup(esys_freep) TPMT_TK_VERIFIED *ticket = NULL;
+	uint32_t mask = 1U << TPM_PCR_KERNEL;
+	uint8_t policy[HASH_SHA256_SIZE];
+	struct tpm_signature signature;
+	struct tpm_public_key key;
+	int r = tpm_public_read(binding->public_key, &key);
+
+	if (r < 0)
+		return r;
+	r = policy_pcr(tpm, session, binding->bank, mask);
+	if (r < 0)
+		return r;
+	r = get_digest(tpm, session, policy);
+	if (r < 0)
+		return r;
+	r = tpm_signature_get(binding, &key, policy, &signature);
+	if (r < 0)
+		return r;
+	r = verify(tpm, &key, policy, &signature, &ticket);
+	return r < 0 ? r : authorize(tpm, session, &key, policy, ticket);
+}
+
+int tpm_session_policy(struct tpm *tpm, const struct tpm_binding *binding, ESYS_TR encryption,
+		       struct tpm_handle *ret, uint8_t ret_digest[static HASH_SHA256_SIZE])
+{
+	/* Ends with the command that it authorises. */
+	int r = start(tpm, TPM2_SE_POLICY, ESYS_TR_NONE, encryption, 0, ret);
+
+	if (r == 0 && binding->public_key)
+		r = policy_signed(tpm, binding, ret->tr);
+	if (r == 0)
+		r = policy_pcr(tpm, ret->tr, binding->bank, tpm_binding_mask(binding));
+	return r < 0 ? r : get_digest(tpm, ret->tr, ret_digest);
+}
+
+static int explain(struct tpm *tpm, const struct tpm_policy_command *command)
+{
+	struct tpm_pcr_values now;
+	int r = tpm_pcr_read(tpm, command->binding->bank, tpm_binding_mask(command->binding), &now);
+
+	if (r < 0)
+		return r;
+	return tpm_binding_explain(command->binding, command->before, &now, command->what);
+}
+
+/* 1 when a PCR changed between the policy and the command. */
+static int try_once(struct tpm *tpm, const struct tpm_policy_command *command,
+		    struct tpm_handle *encryption)
+{
+	uint8_t digest[HASH_SHA256_SIZE];
+	TPM_HANDLE(policy, tpm);
+	TSS2_RC rc;
+	int r;
+
+	set_continue(tpm, encryption->tr, true);
+	r = tpm_session_policy(tpm, command->binding, encryption->tr, &policy, digest);
+	if (r < 0)
+		return r;
+	if (memcmp(digest, command->policy, sizeof(digest)) != 0)
+		return explain(tpm, command);
+	/* Both sessions end with the command, if it succeeds. */
+	set_continue(tpm, encryption->tr, false);
+	rc = command->run(tpm, policy.tr, encryption->tr, command->data);
+	if (tpm_rc_base(rc) == TPM2_RC_PCR_CHANGED)
+		return 1;
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, command->what);
+	policy.tr = encryption->tr = ESYS_TR_NONE;
+	return 0;
+}
+
+int tpm_session_run(struct tpm *tpm, const struct tpm_policy_command *command)
+{
+	TPM_HANDLE(encryption, tpm);
+	int r = tpm_session_hmac(tpm, command->bind, &encryption);
+
+	for (int i = 0; r == 0 && i < PCR_CHANGED_TRIES; i++) {
+		r = try_once(tpm, command, &encryption);
+		if (r <= 0)
+			return r;
+		r = 0;
+	}
+	return r < 0 ? r : tpm_fail(TPM2_RC_PCR_CHANGED, command->what);
+}

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "unit.h"
+
+#include "base/error.h"
+#include "config/config.h"
+
+#include <fcntl.h>
+
+static int parse(const char *text, struct config **ret)
+{
+	return config_parse(text, strlen(text), "c.toml", ret);
+}
+
+static void empty_file_has_defaults(void **state)
+{
+	cleanup(config_freep) struct config *config = NULL;
+	/* FIPS 180-4 test vector: SHA-256 of nothing. */
+	HEX(digest, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+
+	(void)state;
+	assert_int_equal(parse("", &config), 0);
+	assert_string_equal(config->partition, "auto");
+	assert_string_equal(config->mapping, "root");
+	assert_string_equal(config->manifest, "/etc/cvmroot/root.manifest");
+	assert_false(config->grow);
+	assert_true(config->check_first);
+	assert_int_equal(config->wait_seconds, 90);
+	assert_int_equal(config->providers_count, 1);
+	assert_string_equal(config->providers[0], "tpm2");
+	assert_int_equal(config->tpm2_pcrs,
+			 1 << 4 | 1 << 7 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 15);
+	assert_int_equal(config->tpm2_bank, HASH_SHA256);
+	assert_false(config->tpm2_legacy_primary);
+	assert_null(config->tpm2_public_key);
+	assert_string_equal(config->tpm2_signature, "/.extra/tpm2-pcr-signature.json");
+	assert_int_equal(config->tpm2_nv_index, 0x01805652);
+	assert_int_equal(config->failure_action, FAILURE_POWEROFF);
+	assert_memory_equal(config->digest, digest, sizeof(digest));
+}
+
+static const char full[] = "[root]\n"
+			   "partition = \"PARTUUID=0fc63daf-8483-4772-8e79-3d69d8477de4\"\n"
+			   "mapping = \"sys_root-1\"\n"
+			   "manifest = \"/etc/other manifest\"\n"
+			   "grow = true\n"
+			   "check-first = false\n"
+			   "wait-seconds = 3600\n"
+			   "[keys]\n"
+			   "providers = [\"tpm2\"]\n"
+			   "rule = \"any\"\n"
+			   "[tpm2]\n"
+			   "pcrs = [0, 15, 14]\n"
+			   "bank = \"sha384\"\n"
+			   "profile = \"legacy\"\n"
+			   "public-key = \"/etc/cvmroot/policy \\\"1\\\".pem\"\n"
+			   "signature = '/sig.json'\n"
+			   "nv-index = 0x1bfffff\n"
+			   "[failure]\n"
+			   "action = \"reboot\"\n";
+
+static void check_full(const struct config *config)
+{
+	assert_string_equal(config->partition, "PARTUUID=0fc63daf-8483-4772-8e79-3d69d8477de4");
+	assert_string_equal(config->mapping, "sys_root-1");
+	assert_string_equal(config->manifest, "/etc/other manifest");
+	assert_true(config->grow);
+	assert_false(config->check_first);
+	assert_int_equal(config->wait_seconds, 3600);
+	assert_int_equal(config->tpm2_pcrs, 1 << 0 | 1 << 14 | 1 << 15);
+	assert_int_equal(config->tpm2_bank, HASH_SHA384);
+	assert_true(config->tpm2_legacy_primary);
+	assert_string_equal(config->tpm2_public_key, "/etc/cvmroot/policy \"1\".pem");
+	assert_string_equal(config->tpm2_signature, "/sig.json");
+	assert_int_equal(config->tpm2_nv_index, 0x01bfffff);
+	assert_int_equal(config->failure_action, FAILURE_REBOOT);
+}
+
+static void reads_every_key(void **state)
+{
+	cleanup(config_freep) struct config *config = NULL;
+
+	(void)state;
+	assert_int_equal(parse(full, &config), 0);
+	check_full(config);
+}
+
+static char *show(const struct config *config)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
+
+	config_show(config, stream);
+	fclose(stream);
+	return text;
+}
+
+/* What is shown must mean the same when it is read again, and must leave out what is not set. */
+static void shows_what_it_read(void **state)
+{
+	cleanup(config_freep) struct config *config = NULL, *again = NULL, *plain = NULL;
+	cleanup(freep) char *text = NULL, *second = NULL;
+
+	(void)state;
+	assert_int_equal(parse(full, &config), 0);
+	text = show(config);
+	assert_int_equal(parse(text, &again), 0);
+	check_full(again);
+	assert_int_equal(parse("", &plain), 0);
+	second = show(plain);
+	assert_null(strstr(second, "public-key"));
+	assert_non_null(strstr(second, "\nnv-index = 0x01805652\n"));
+}
+
+static void public_key_changes_default_pcrs(void **state)
+{
+	cleanup(config_freep) struct config *config = NULL, *none = NULL;
+
+	(void)state;
+	assert_int_equal(parse("[tpm2]\npublic-key = '/k.pem'", &config), 0);
+	assert_int_equal(config->tpm2_pcrs, 1 << 12 | 1 << 15);
+	assert_int_equal(parse("[tpm2]\npcrs = []\npublic-key = '/k.pem'", &none), 0);
+	assert_int_equal(none->tpm2_pcrs, 1 << 15);
+}
+
+static const char *const good[] = {
+	"[root]\npartition = 'PARTLABEL=root system'",
+	"[root]\npartition = '/dev/disk/by-id/x'",
+	"[root]\nwait-seconds = 1",
+	"[tpm2]\nnv-index = 0x01800000",
+	"[tpm2]\npcrs = [4]",
+	"[tpm2]\npcrs = [11]",
+	"[tpm2]\nbank = 'sha512'",
+};
+
+static void accepts_bounds(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		cleanup(config_freep) struct config *config = NULL;
+
+		assert_int_equal(parse(good[i], &config), 0);
+	}
+}
+
+#define NAME_64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* One defect each, with the whole sentence up to where advice begins. */
+static const struct {
+	const char *text;
+	const char *sentence;
+} bad[] = {
+	{"grow = true", "c.toml:1: grow: unknown key"},
+	{"\n[disk]", "c.toml:2: [disk]: unknown table"},
+	{"[root]\ngrows = true", "c.toml:2: [root] grows: unknown key"},
+	{"[keys]\n# x\ngrow = true", "c.toml:3: [keys] grow: unknown key"},
+	{"[root]\ngrow = true\ngrow = true",
+	 "c.toml:3: [root] grow: this key was already given in line 2"},
+	{"[root]\n[keys]\n[root]", "c.toml:3: [root]: this table was already given in line 1"},
+	{"[root]\ngrow = 1", "c.toml:2: [root] grow: wanted true or false"},
+	{"[root]\ngrow = 'true'", "c.toml:2: [root] grow: wanted true or false"},
+	{"[root]\nwait-seconds = '9'", "c.toml:2: [root] wait-seconds: wanted a number"},
+	{"[root]\nmapping = true", "c.toml:2: [root] mapping: wanted a string in quotes"},
+	{"[keys]\nproviders = 'tpm2'", "c.toml:2: [keys] providers: wanted an array in []"},
+	{"[keys]\nproviders = [2]", "c.toml:2: [keys] providers: wanted an array of strings"},
+	{"[tpm2]\npcrs = ['4']", "c.toml:2: [tpm2] pcrs: wanted an array of numbers"},
+	{"[root]\nwait-seconds = 0", "c.toml:2: [root] wait-seconds: 0 is not in 1..3600"},
+	{"[root]\nwait-seconds = 3601", "c.toml:2: [root] wait-seconds: 3601 is not in 1..3600"},
+	{"[root]\nwait-seconds = -1", "c.toml:2: [root] wait-seconds: -1 is not in 1..3600"},
+	{"[root]\nwait-seconds = 4294967297",
+	 "c.toml:2: [root] wait-seconds: 4294967297 is not in 1..3600"},
+	{"[root]\npartition = ''", "c.toml:2: [root] partition: wanted \"auto\""},
+	{"[root]\npartition = 'Auto'", "c.toml:2: [root] partition: wanted \"auto\""},
+	{"[root]\npartition = 'PARTUUID=12345678-01'", "c.toml:2: [root] partition: wanted \"auto"},
+	{"[root]\npartition = 'PARTLABEL='", "c.toml:2: [root] partition: wanted \"auto\""},
+	{"[root]\npartition = 'PARTLABEL=a/b'", "c.toml:2: [root] partition: wanted \"auto\""},
+	{"[root]\npartition = \"PARTLABEL=a\\n\"", "c.toml:2: [root] partition: wanted \"auto\""},
+	{"[root]\npartition = '/dev/../etc/x'", "c.toml:2: [root] partition: wanted \"auto\""},
+	{"[root]\npartition = 'LABEL=root'", "c.toml:2: [root] partition: wanted \"auto\""},
+	{"[root]\npartition = '/etc/x'", "c.toml:2: [root] partition: wanted \"auto\""},
+	{"[root]\nmapping = ''", "c.toml:2: [root] mapping: wanted 1 to 64"},
+	{"[root]\nmapping = 'a/b'", "c.toml:2: [root] mapping: wanted 1 to 64"},
+	{"[root]\nmapping = '" NAME_64 "a'", "c.toml:2: [root] mapping: wanted 1 to 64"},
+	{"[root]\nmapping = 'control'", "c.toml:2: [root] mapping: this name belongs"},
+	{"[root]\nmanifest = 'root.manifest'", "c.toml:2: [root] manifest: not an absolute path"},
+	{"[root]\nmanifest = '/a/'", "c.toml:2: [root] manifest: a file is wanted"},
+	{"[root]\nmanifest = '/a/..'", "c.toml:2: [root] manifest: the path has a \"..\""},
+	{"[root]\nmanifest = '/..x/../b'", "c.toml:2: [root] manifest: the path has a \"..\""},
+	{"[root]\nmanifest = \"/a\\u001b\"", "c.toml:2: [root] manifest: the path has a control"},
+	{"[keys]\nproviders = []", "c.toml:2: [keys] providers: at least one provider is needed"},
+	{"[keys]\nproviders = ['clevis']",
+	 "c.toml:2: [keys] providers: \"clevis\" is unknown; wanted \"tpm2\""},
+	{"[keys]\nproviders = [\n'tpm2',\n'tpm2']",
+	 "c.toml:4: [keys] providers: \"tpm2\" is named twice"},
+	{"[keys]\nrule = 'all'", "c.toml:2: [keys] rule: \"all\" is unknown; wanted \"any\""},
+	{"[tpm2]\npcrs = [\n4,\n24]", "c.toml:4: [tpm2] pcrs: there is no PCR 24 (0..23)"},
+	{"[tpm2]\npcrs = [-1]", "c.toml:2: [tpm2] pcrs: there is no PCR -1 (0..23)"},
+	{"[tpm2]\npcrs = [4, 16]", "c.toml:2: [tpm2] pcrs: PCR 16 can be reset"},
+	{"[tpm2]\npcrs = [4, 23]", "c.toml:2: [tpm2] pcrs: PCR 23 can be reset"},
+	{"[tpm2]\npcrs = [4, 4]", "c.toml:2: [tpm2] pcrs: PCR 4 is named twice"},
+	{"[tpm2]\npcrs = []", "c.toml:2: [tpm2] pcrs: without public-key, PCR 4 or 11"},
+	{"[tpm2]\npcrs = [7, 9, 12, 15]", "c.toml:2: [tpm2] pcrs: without public-key, PCR 4 or 11"},
+	{"[tpm2]\nbank = 'sha1'", "c.toml:2: [tpm2] bank: SHA-1 is broken and refused"},
+	{"[tpm2]\nbank = 'sm3_256'",
+	 "c.toml:2: [tpm2] bank: \"sm3_256\" is unknown; wanted \"sha256\", \"sha384\" or "
+	 "\"sha512\""},
+	{"[tpm2]\nprofile = 'SRK'",
+	 "c.toml:2: [tpm2] profile: \"SRK\" is unknown; wanted \"srk\" or \"legacy\""},
+	{"[tpm2]\npublic-key = 'k.pem'", "c.toml:2: [tpm2] public-key: not an absolute path"},
+	{"[tpm2]\nsignature = ''", "c.toml:2: [tpm2] signature: not an absolute path"},
+	{"[tpm2]\nnv-index = 0x17fffff",
+	 "c.toml:2: [tpm2] nv-index: 0x17fffff is not in 0x01800000"},
+	{"[tpm2]\nnv-index = 0x1c00002", "c.toml:2: [tpm2] nv-index: 0x1c00002 is not in"},
+	{"[tpm2]\nnv-index = 0x101805652", "c.toml:2: [tpm2] nv-index: 0x101805652 is not in"},
+	{"[failure]\naction = 'shell'",
+	 "c.toml:2: [failure] action: \"shell\" is unknown; wanted \"poweroff\" or \"reboot\""},
+	{"[failure]\naction = \"\\u001b[2J\"", "c.toml:2: [failure] action: \"?[2J\" is unknown"},
+};
+
+static void refuses_with_place(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct config *config = NULL;
+
+		assert_int_equal(parse(bad[i].text, &config), -EBADMSG);
+		assert_null(config);
+		if (strncmp(fail_sentence(-EBADMSG), bad[i].sentence, strlen(bad[i].sentence)) != 0)
+			fail_msg("%s: %s", bad[i].text, fail_sentence(-EBADMSG));
+	}
+}
+
+static void loads_a_file(void **state)
+{
+	cleanup(config_freep) struct config *config = NULL;
+	char path[] = "/tmp/test_config.XXXXXX";
+	cleanup(closep) int fd = mkstemp(path);
+	/* sha256sum of the seven bytes below, by coreutils. */
+	HEX(digest, "afcbd4f4f09521aca7d8fc951205f57769baa5e67ea80765d280a3a5562edd3d");
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "[keys]\n", 7), 7);
+	assert_int_equal(config_load(path, &config), 0);
+	assert_memory_equal(config->digest, digest, sizeof(digest));
+	config_freep(&config);
+	config = NULL;
+	assert_int_equal(ftruncate(fd, CONFIG_SIZE_LIMIT + 1), 0);
+	assert_int_equal(config_load(path, &config), -E2BIG);
+	assert_non_null(strstr(fail_sentence(-E2BIG), ": longer than 64 KiB"));
+	unlink(path);
+	assert_int_equal(config_load(path, &config), -ENOENT);
+	assert_non_null(strstr(fail_sentence(-ENOENT), path));
+	assert_null(config);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_file_has_defaults),
+		cmocka_unit_test(reads_every_key),
+		cmocka_unit_test(shows_what_it_read),
+		cmocka_unit_test(public_key_changes_default_pcrs),
+		cmocka_unit_test(accepts_bounds),
+		cmocka_unit_test(refuses_with_place),
+		cmocka_unit_test(loads_a_file),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,934 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+/* Before cmocka, which makes fail() a macro. */
+#include "base/error.h"
+
+#include "unit.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "disk/luks.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define NAME	       "root"
+#define EPOCH	       7
+#define METADATA_SIZE  16384
+#define JSON_OFFSET    4096
+#define CHECKSUM_START 448
+#define CHECKSUM_SIZE  64
+
+#define PASSPHRASE_0 "Zmlyc3QgcGFzc3BocmFzZSB3aXRoIDI1NiBiaXRzIC4uLg=="
+#define PASSPHRASE_1 "the second passphrase"
+#define PASSPHRASE_2 "added by the owner"
+
+struct made {
+	struct luks_facts facts;
+	struct secret *volume_key;
+	struct secret *passphrases[2];
+	uint8_t *data;
+	size_t size;
+};
+
+/* Made once; the tests work on copies. */
+static struct made made;
+static char scratch[] = "/tmp/cvmroot-test-XXXXXX";
+
+static void must(int r)
+{
+	if (r < 0)
+		fail_msg("%s", fail_sentence(r));
+}
+
+static void make(struct made *to, uint32_t sector_size)
+{
+	cleanup(json_decrefp) json_t *recovery = json_pack("{s:s}", "type", "systemd-recovery");
+	struct luks_slot slots[2];
+
+	to->facts = (struct luks_facts){
+		.data_offset = LUKS_DATA_OFFSET, .sector_size = sector_size, .epoch = EPOCH};
+	must(random_bytes(to->facts.uuid, UUID_SIZE));
+	must(secret_random(LUKS_VOLUME_KEY_SIZE, &to->volume_key));
+	must(secret_copy(PASSPHRASE_0, strlen(PASSPHRASE_0), &to->passphrases[0]));
+	must(secret_copy(PASSPHRASE_1, strlen(PASSPHRASE_1), &to->passphrases[1]));
+	must(luks_fingerprint(to->volume_key, NAME, to->facts.uuid, to->facts.fingerprint));
+	slots[0] = (struct luks_slot){to->passphrases[0], NULL};
+	slots[1] = (struct luks_slot){to->passphrases[1], recovery};
+	must(luks_header_make(&to->facts, to->volume_key, slots, 2, &to->data, &to->size));
+}
+
+static void made_done(struct made *what)
+{
+	secret_free(what->volume_key);
+	secret_free(what->passphrases[0]);
+	secret_free(what->passphrases[1]);
+	free(what->data);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	make(&made, 4096);
+	return mkdtemp(scratch) ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	made_done(&made);
+	return rmdir(scratch);
+}
+
+static uint8_t *copy_of_made(void)
+{
+	uint8_t *copy = malloc(made.size);
+
+	assert_non_null(copy);
+	memcpy(copy, made.data, made.size);
+	return copy;
+}
+
+/* As LUKS2 says: SHA-256 over the 16 KiB with the checksum field zeroed. */
+static void fix_checksum(uint8_t *copy)
+{
+	memset(copy + CHECKSUM_START, 0, CHECKSUM_SIZE);
+	must(hash_data(HASH_SHA256, copy, METADATA_SIZE, copy + CHECKSUM_START));
+}
+
+static void put_json_text(uint8_t *data, const char *text)
+{
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t *copy = data + i * METADATA_SIZE;
+
+		assert_true(strlen(text) < METADATA_SIZE - JSON_OFFSET);
+		memset(copy + JSON_OFFSET, 0, METADATA_SIZE - JSON_OFFSET);
+		memcpy(copy + JSON_OFFSET, text, strlen(text));
+		fix_checksum(copy);
+	}
+}
+
+static json_t *parsed(const uint8_t *data)
+{
+	json_t *json = json_loads((const char *)data + JSON_OFFSET, 0, NULL);
+
+	assert_non_null(json);
+	return json;
+}
+
+static void put_json(uint8_t *data, json_t *json)
+{
+	cleanup(freep) char *text = json_dumps(json, JSON_COMPACT);
+
+	assert_non_null(text);
+	put_json_text(data, text);
+}
+
+/* Set the member at "a/b/c" to the JSON @value, or remove it when that is NULL. */
+static void edit(json_t *json, const char *path, const char *value)
+{
+	cleanup(freep) char *copy = strdup(path);
+	char *rest = copy, *name = strsep(&rest, "/");
+
+	for (; rest; name = strsep(&rest, "/")) {
+		json = json_object_get(json, name);
+		assert_non_null(json);
+	}
+	if (value)
+		assert_int_equal(json_object_set_new(json, name,
+						     json_loads(value, JSON_DECODE_ANY, NULL)),
+				 0);
+	else
+		assert_int_equal(json_object_del(json, name), 0);
+}
+
+/* The check's verdict on a copy of these bytes, of exactly that size for the sanitizer's sake. */
+static int verdict(const uint8_t *data)
+{
+	cleanup(luks_header_freep) struct luks_header *header = NULL;
+
+	fail_clear();
+	return luks_header_check(data, LUKS_HEADER_SIZE, &header);
+}
+
+static void expect_refused(const char *what, const uint8_t *data, const char *reason)
+{
+	int r = verdict(data);
+
+	if (r != -EBADMSG || !strstr(fail_sentence(r), reason))
+		fail_msg("%s: expected a refusal with \"%s\", got %d, \"%s\"", what, reason, r,
+			 fail_sentence(r));
+}
+
+static void expect_accepted(const char *what, const uint8_t *data)
+{
+	int r = verdict(data);
+
+	if (r != 0)
+		fail_msg("%s: refused with %d, \"%s\"", what, r, fail_sentence(r));
+}
+
+static void made_header_is_accepted(void **state)
+{
+	cleanup(luks_header_freep) struct luks_header *header = NULL;
+	const struct luks_facts *facts;
+	size_t cursor = 0;
+	int slot = -1;
+	json_t *token;
+
+	(void)state;
+	assert_int_equal(made.size, LUKS_HEADER_SIZE);
+	must(luks_header_check(made.data, made.size, &header));
+	facts = luks_header_facts(header);
+	assert_memory_equal(facts->uuid, made.facts.uuid, UUID_SIZE);
+	assert_int_equal(facts->data_offset, 16 * MIB);
+	assert_int_equal(facts->sector_size, 4096);
+	assert_int_equal(facts->epoch, EPOCH);
+
+	token = luks_header_token(header, "systemd-recovery", &cursor, &slot);
+	assert_non_null(token);
+	assert_int_equal(slot, 1);
+	assert_null(luks_header_token(header, "systemd-recovery", &cursor, &slot));
+	cursor = 0;
+	for (int expected = 0; expected < 2; expected++) {
+		assert_non_null(luks_header_token(header, LUKS_TOKEN_TYPE, &cursor, &slot));
+		assert_int_equal(slot, expected);
+	}
+	assert_null(luks_header_token(header, LUKS_TOKEN_TYPE, &cursor, &slot));
+	cursor = 0;
+	assert_null(luks_header_token(header, "systemd-tpm2", &cursor, &slot));
+}
+
+static int unlock(const uint8_t *data, int slot, const struct secret *passphrase,
+		  struct luks_facts *ret_facts, struct secret **ret_key)
+{
+	cleanup(luks_header_freep) struct luks_header *header = NULL;
+
+	must(luks_header_check(data, LUKS_HEADER_SIZE, &header));
+	return luks_header_unlock(header, slot, passphrase, NAME, ret_facts, ret_key);
+}
+
+static void each_slot_unlocks(void **state)
+{
+	(void)state;
+	for (int slot = 0; slot < 2; slot++) {
+		cleanup(secret_freep) struct secret *key = NULL;
+		struct luks_facts facts;
+
+		must(unlock(made.data, slot, made.passphrases[slot], &facts, &key));
+		assert_true(secret_equal(key, made.volume_key));
+		assert_memory_equal(facts.uuid, made.facts.uuid, UUID_SIZE);
+		assert_memory_equal(facts.fingerprint, made.facts.fingerprint, HASH_SHA256_SIZE);
+		assert_int_equal(facts.epoch, EPOCH);
+		assert_int_equal(facts.sector_size, 4096);
+		assert_int_equal(facts.data_offset, 16 * MIB);
+	}
+}
+
+static void small_sectors_work(void **state)
+{
+	cleanup(made_done) struct made small = {};
+	cleanup(secret_freep) struct secret *key = NULL;
+	struct luks_facts facts;
+
+	(void)state;
+	make(&small, 512);
+	must(unlock(small.data, 0, small.passphrases[0], &facts, &key));
+	assert_int_equal(facts.sector_size, 512);
+}
+
+static void expect_rejected(const uint8_t *data, int slot, const struct secret *passphrase,
+			    const char *reason)
+{
+	struct luks_facts facts = {.epoch = 99};
+	struct secret *key = NULL;
+	int r = unlock(data, slot, passphrase, &facts, &key);
+
+	assert_int_equal(r, -EKEYREJECTED);
+	if (!strstr(fail_sentence(r), reason))
+		fail_msg("expected \"%s\", got \"%s\"", reason, fail_sentence(r));
+	assert_null(key);
+	assert_int_equal(facts.epoch, 99);
+}
+
+static void wrong_passphrase_is_refused(void **state)
+{
+	(void)state;
+	expect_rejected(made.data, 0, made.passphrases[1], "does not open keyslot 0");
+	expect_rejected(made.data, 1, made.passphrases[0], "does not open keyslot 1");
+	expect_rejected(made.data, 2, made.passphrases[0], "has no keyslot 2");
+	expect_rejected(made.data, -1, made.passphrases[0], "has no keyslot -1");
+	expect_rejected(made.data, 32, made.passphrases[0], "has no keyslot 32");
+}
+
+static void swap_members(json_t *object, const char *a, const char *b)
+{
+	cleanup(json_decrefp) json_t *first = json_incref(json_object_get(object, a));
+
+	assert_non_null(first);
+	assert_int_equal(json_object_set(object, a, json_object_get(object, b)), 0);
+	assert_int_equal(json_object_set(object, b, first), 0);
+}
+
+/* Everything that the MAC covers, changed one at a time in a header that passes the check. */
+static void changed_facts_break_the_mac(void **state)
+{
+	static const char *const edits[][2] = {
+		{"tokens/2/epoch", "\"8\""},
+		{"segments/0/sector_size", "512"},
+		{"tokens/2/macs/0", "\"00000000000000000000000000000000"
+				    "00000000000000000000000000000000\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(edits); i++) {
+		cleanup(freep) uint8_t *data = copy_of_made();
+		cleanup(json_decrefp) json_t *json = parsed(data);
+
+		edit(json, edits[i][0], edits[i][1]);
+		put_json(data, json);
+		expect_accepted(edits[i][0], data);
+		expect_rejected(data, 0, made.passphrases[0], "MAC of keyslot 0 does not hold");
+	}
+}
+
+static void changed_uuid_breaks_the_mac(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		uint8_t *digit = data + i * METADATA_SIZE + 168;
+
+		*digit = *digit == '0' ? '1' : '0';
+		fix_checksum(data + i * METADATA_SIZE);
+	}
+	expect_rejected(data, 0, made.passphrases[0], "MAC of keyslot 0 does not hold");
+}
+
+static void another_mapping_name_breaks_the_mac(void **state)
+{
+	cleanup(luks_header_freep) struct luks_header *header = NULL;
+	struct luks_facts facts;
+	struct secret *key = NULL;
+
+	(void)state;
+	must(luks_header_check(made.data, made.size, &header));
+	assert_int_equal(luks_header_unlock(header, 0, made.passphrases[0], "other", &facts, &key),
+			 -EKEYREJECTED);
+	assert_null(key);
+}
+
+/* Keyslot 1 renumbered to 0 opens with its passphrase, but its MAC names keyslot 1. */
+static void swapped_keyslots_are_refused(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+	cleanup(json_decrefp) json_t *json = parsed(data);
+
+	(void)state;
+	swap_members(json_object_get(json, "keyslots"), "0", "1");
+	put_json(data, json);
+	expect_rejected(data, 0, made.passphrases[1], "MAC of keyslot 0 does not hold");
+	swap_members(json_object_get(json_object_get(json_object_get(json, "tokens"), "2"), "macs"),
+		     "0", "1");
+	put_json(data, json);
+	expect_rejected(data, 0, made.passphrases[1], "MAC of keyslot 0 does not hold");
+}
+
+/* An attacker who knows a slot's passphrase (sealed to a public SRK) makes his own volume key, and
+ * keeps our token: attacks 2, 6 and 7. */
+static void another_volume_key_is_refused(void **state)
+{
+	cleanup(made_done) struct made other = {};
+	cleanup(json_decrefp) json_t *ours = parsed(made.data);
+	cleanup(json_decrefp) json_t *theirs = NULL;
+
+	(void)state;
+	make(&other, 4096);
+	theirs = parsed(other.data);
+	assert_int_equal(json_object_set(theirs, "tokens", json_object_get(ours, "tokens")), 0);
+	for (size_t i = 0; i < 2; i++)
+		memcpy(other.data + i * METADATA_SIZE + 168, made.data + i * METADATA_SIZE + 168,
+		       36);
+	put_json(other.data, theirs);
+	expect_rejected(other.data, 0, other.passphrases[0], "MAC of keyslot 0 does not hold");
+}
+
+static void slot_without_a_mac_is_refused(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+	cleanup(json_decrefp) json_t *json = parsed(data);
+
+	(void)state;
+	edit(json, "tokens/2/keyslots", "[\"0\"]");
+	put_json(data, json);
+	expect_accepted("a MAC too many", data);
+	expect_rejected(data, 1, made.passphrases[1], "holds no MAC");
+}
+
+#define PBKDF2(hash, iterations)                                                                   \
+	"{\"type\":\"pbkdf2\",\"hash\":\"" hash "\",\"iterations\":" iterations ","                \
+	"\"salt\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}"
+#define ARGON2(type, time, memory, cpus)                                                           \
+	"{\"type\":\"" type "\",\"time\":" time ",\"memory\":" memory ",\"cpus\":" cpus ","        \
+	"\"salt\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}"
+#define SEGMENT(type, encryption)                                                                  \
+	"{\"type\":\"" type "\",\"offset\":\"16777216\",\"size\":\"dynamic\",\"iv_tweak\":\"0\","  \
+	"\"encryption\":\"" encryption "\",\"sector_size\":4096}"
+#define TPM2(more)                                                                                   \
+	"{\"type\":\"systemd-tpm2\",\"keyslots\":[\"0\"],\"tpm2-blob\":\"AAAA\",\"tpm2-pcrs\":[7],"  \
+	"\"tpm2-pcr-bank\":\"sha256\",\"tpm2-primary-alg\":\"ecc\",\"tpm2-policy-hash\":\"00\"" more \
+	"}"
+#define MAC_TEXT "\"0000000000000000000000000000000000000000000000000000000000000000\""
+
+/* One defect each: where, what it becomes (NULL: removed), and words of the reason given. */
+static const struct {
+	const char *path, *value, *reason;
+} defects[] = {
+	/* Top level. */
+	{"extra", "{}", "section missing, mistyped or not known"},
+	{"tokens", NULL, "section missing, mistyped or not known"},
+	{"keyslots", "[]", "section missing, mistyped or not known"},
+	/* Attack 1: what the data is encrypted with. */
+	{"segments/0/encryption", "\"cipher_null-ecb\"", "not encrypted with aes-xts-plain64"},
+	{"segments/0/encryption", "\"null\"", "not encrypted with aes-xts-plain64"},
+	{"segments/0/encryption", "\"\"", "not encrypted with aes-xts-plain64"},
+	{"segments/0/encryption", "\"aes-cbc-essiv:sha256\"", "not encrypted with"},
+	{"segments/0/encryption", "\"capi:xts(ecb(cipher_null))-plain64\"", "not encrypted with"},
+	{"segments/0/encryption", "\"aes-xts-plain64 \"", "not encrypted with"},
+	{"segments/0/type", "\"linear\"", "not encrypted with aes-xts-plain64"},
+	{"segments/0/type", "\"hw-opal\"", "not encrypted with aes-xts-plain64"},
+	{"segments/0/offset", "\"0\"", "everything from 16 MiB"},
+	{"segments/0/offset", "\"16781312\"", "everything from 16 MiB"},
+	{"segments/0/offset", "16777216", "\"offset\" of the wrong type"},
+	{"segments/0/size", "\"1048576\"", "everything from 16 MiB"},
+	{"segments/0/iv_tweak", "\"1\"", "does not count its sectors from zero"},
+	{"segments/0/iv_tweak", NULL, "has no \"iv_tweak\""},
+	{"segments/0/sector_size", "1024", "sector size other than"},
+	{"segments/0/sector_size", "4096.0", "\"sector_size\" of the wrong type"},
+	{"segments/0/flags", "[\"backup-final\"]", "member that is not known"},
+	{"segments/0/integrity", "{}", "member that is not known"},
+	{"segments/1", SEGMENT("crypt", "aes-xts-plain64"), "exactly one segment"},
+	{"segments/0", NULL, "exactly one segment"},
+	{"segments", "{\"1\":" SEGMENT("crypt", "aes-xts-plain64") "}", "exactly one segment"},
+	/* Attack 4: re-encryption that we did not begin. */
+	{"config/requirements", "{\"mandatory\":[\"online-reencrypt-v2\"]}", "has requirements"},
+	{"config/requirements", "{\"mandatory\":[]}", "has requirements"},
+	{"config/flags", "[\"allow-discards\"]", "persistent activation flags"},
+	{"config/flags", "[]", "persistent activation flags"},
+	{"config/other", "1", "its config has a member"},
+	{"config/json_size", "\"16384\"", "do not end at 8 MiB"},
+	{"config/keyslots_size", "\"8388608\"", "do not end at 8 MiB"},
+	{"config/keyslots_size", "\"-1\"", "do not end at 8 MiB"},
+	{"keyslots/0/type", "\"reencrypt\"", "not of type luks2"},
+	{"keyslots/2", "{\"type\":\"reencrypt\",\"mode\":\"decrypt\",\"direction\":\"forward\"}",
+	 "keyslot 2 has no \"key_size\""},
+	/* Attack 2: keyslots that any passphrase opens. */
+	{"keyslots/0/area/encryption", "\"cipher_null-ecb\"", "not encrypted with aes-xts-plain64"},
+	{"keyslots/0/area/encryption", "\"null\"", "not encrypted with aes-xts-plain64"},
+	{"keyslots/0/area/key_size", "32", "not encrypted with aes-xts-plain64"},
+	{"keyslots/0/area/type", "\"datashift\"", "area that is not raw"},
+	{"keyslots/0/area/size", "\"258049\"", "area of another size"},
+	{"keyslots/0/area/size", "\"18446744073709551615\"", "area of another size"},
+	{"keyslots/0/area/size", "\"18446744073709809663\"", "area of another size"},
+	{"keyslots/0/area/offset", "\"0\"", "outside of the keyslots area"},
+	{"keyslots/0/area/offset", "\"16384\"", "outside of the keyslots area"},
+	{"keyslots/0/area/offset", "\"32769\"", "outside of the keyslots area"},
+	{"keyslots/0/area/offset", "\"8134656\"", "outside of the keyslots area"},
+	{"keyslots/0/area/offset", "\"18446744073709547520\"", "outside of the keyslots area"},
+	{"keyslots/0/area/offset", "\" 32768\"", "outside of the keyslots area"},
+	{"keyslots/0/area/offset", "\"290816\"", "overlaps"},
+	{"keyslots/0/area/offset", "\"36864\"", "overlaps"},
+	{"keyslots/0/area/extra", "1", "member that is not known"},
+	{"keyslots/0/key_size", "32", "not of type luks2 with a 512-bit key"},
+	{"keyslots/0/key_size", "-64", "not of type luks2 with a 512-bit key"},
+	{"keyslots/0/priority", "3", "priority that is not known"},
+	{"keyslots/0/extra", "1", "member that is not known"},
+	{"keyslots/0/af", NULL, "has no \"af\""},
+	{"keyslots/0/af/type", "\"luks2\"", "as its splitter"},
+	{"keyslots/0/af/stripes", "4", "as its splitter"},
+	{"keyslots/0/af/hash", "\"sha1\"", "splitter hash"},
+	{"keyslots/0/af/hash", "\"crc32\"", "splitter hash"},
+	{"keyslots/32", "{}", "no number from 0 to 31"},
+	{"keyslots/01", "{}", "no number from 0 to 31"},
+	{"keyslots/-1", "{}", "no number from 0 to 31"},
+	{"keyslots", "{}", "has no keyslot"},
+	/* Attack 26: what a KDF costs. */
+	{"keyslots/0/kdf", PBKDF2("sha512", "999"), "pbkdf2 cost"},
+	{"keyslots/0/kdf", PBKDF2("sha512", "10000001"), "pbkdf2 cost"},
+	{"keyslots/0/kdf", PBKDF2("sha512", "4294968296"), "pbkdf2 cost"},
+	{"keyslots/0/kdf", PBKDF2("sha512", "-1"), "pbkdf2 cost"},
+	{"keyslots/0/kdf", PBKDF2("sha1", "1000"), "KDF hash"},
+	{"keyslots/0/kdf/salt", "\"AAAA\"", "KDF salt"},
+	{"keyslots/0/kdf/salt", "\"\"", "KDF salt"},
+	{"keyslots/0/kdf/extra", "1", "member that is not known"},
+	{"keyslots/0/kdf/type", "\"scrypt\"", "KDF other than"},
+	{"keyslots/0/kdf/type", NULL, "KDF other than"},
+	{"keyslots/0/kdf", ARGON2("argon2d", "4", "65536", "4"), "KDF other than"},
+	{"keyslots/0/kdf", ARGON2("argon2id", "4", "1048577", "4"), "more than 1 GiB"},
+	{"keyslots/0/kdf", ARGON2("argon2id", "4", "4294967296", "4"), "more than 1 GiB"},
+	{"keyslots/0/kdf", ARGON2("argon2id", "4", "0", "4"), "below 32 KiB"},
+	{"keyslots/0/kdf", ARGON2("argon2id", "11", "1048576", "4"), "too many passes"},
+	{"keyslots/0/kdf", ARGON2("argon2id", "0", "65536", "4"), "too many passes"},
+	{"keyslots/0/kdf", ARGON2("argon2id", "4", "65536", "5"), "lanes"},
+	{"keyslots/0/kdf", ARGON2("argon2id", "4", "65536", "0"), "lanes"},
+	/* Digests. */
+	{"digests", "{}", "exactly one digest"},
+	{"digests/1", "{}", "exactly one digest"},
+	{"digests/0/type", "\"null\"", "not pbkdf2"},
+	{"digests/0/hash", "\"sha1\"", "not pbkdf2"},
+	{"digests/0/iterations", "2147483647", "pbkdf2 cost"},
+	{"digests/0/salt", "\"AAAA\"", "wrong size"},
+	{"digests/0/digest", "\"AAAA\"", "wrong size"},
+	{"digests/0/keyslots", "[\"0\"]", "bound to every keyslot"},
+	{"digests/0/keyslots", "[\"0\",\"1\",\"2\"]", "bound to every keyslot"},
+	{"digests/0/keyslots", "[\"0\",\"1\",\"1\"]", "bound to every keyslot"},
+	{"digests/0/keyslots", "[0,1]", "bound to every keyslot"},
+	{"digests/0/segments", "[]", "bound to every keyslot"},
+	{"digests/0/segments", "[\"0\",\"1\"]", "bound to every keyslot"},
+	{"digests/0/extra", "1", "member that is not known"},
+	/* Tokens. */
+	{"tokens/2", NULL, "no token of cvmroot"},
+	{"tokens/3",
+	 "{\"type\":\"cvmroot\",\"keyslots\":[],\"version\":1,\"epoch\":\"1\",\"macs\":{}}",
+	 "another token marks already"},
+	{"tokens/2/version", "2", "version"},
+	{"tokens/2/epoch", "\"-1\"", "malformed epoch"},
+	{"tokens/2/epoch", "\"18446744073709551616\"", "malformed epoch"},
+	{"tokens/2/epoch", "1", "\"epoch\" of the wrong type"},
+	{"tokens/2/macs/0", "\"00\"", "malformed MAC"},
+	{"tokens/2/macs/0", "0", "malformed MAC"},
+	{"tokens/2/macs/32", MAC_TEXT, "malformed MAC"},
+	{"tokens/2/macs/0", NULL, "lacks the MAC"},
+	{"tokens/2/keyslots", "[\"0\",\"1\",\"2\"]", "names a keyslot that does not exist"},
+	{"tokens/2/extra", "1", "member that is not known"},
+	{"tokens/1/keyslots", "[\"3\"]", "names a keyslot that does not exist"},
+	{"tokens/1/keyslots", "[\"1\",\"1\"]", "one twice"},
+	{"tokens/1/type", "\"clevis\"", "type that is not known"},
+	{"tokens/1/type", "\"luks2-keyring\"", "type that is not known"},
+	{"tokens/1/type", "1", "type that is not known"},
+	{"tokens/1/extra", "1", "member that is not known"},
+	{"tokens/3", "{\"type\":\"systemd-recovery\",\"keyslots\":[\"1\"]}",
+	 "another token marks already"},
+	{"tokens/32", "{\"type\":\"systemd-recovery\",\"keyslots\":[]}", "no number from 0 to 31"},
+	{"tokens/3", TPM2(",\"other\":1"), "member that is not known"},
+	{"tokens/3", TPM2(",\"tpm2-pin\":1"), "\"tpm2-pin\" of the wrong type"},
+	{"tokens/3", TPM2(",\"tpm2_pubkey_pcrs\":[\"11\"]"), "malformed \"tpm2_pubkey_pcrs\""},
+	{"tokens/3", TPM2(",\"tpm2_pubkey_pcrs\":[32]"), "malformed \"tpm2_pubkey_pcrs\""},
+};
+
+static void every_defect_is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(defects); i++) {
+		cleanup(freep) uint8_t *data = copy_of_made();
+		cleanup(json_decrefp) json_t *json = parsed(data);
+		char what[100];
+
+		snprintf(what, sizeof(what), "%s = %s", defects[i].path,
+			 defects[i].value ? defects[i].value : "(removed)");
+		edit(json, defects[i].path, defects[i].value);
+		put_json(data, json);
+		expect_refused(what, data, defects[i].reason);
+	}
+}
+
+/* What the owner may have changed with stock tools. */
+static const struct {
+	const char *path, *value;
+} variations[] = {
+	{"keyslots/0/kdf", PBKDF2("sha256", "10000000")},
+	{"keyslots/0/kdf", ARGON2("argon2id", "10", "1048576", "4")},
+	{"keyslots/0/kdf", ARGON2("argon2i", "40", "262144", "1")},
+	{"keyslots/0/af/hash", "\"sha256\""},
+	{"keyslots/0/priority", "0"},
+	{"keyslots/0/priority", "2"},
+	{"keyslots/0/area/offset", "\"8130560\""},
+	{"segments/0/sector_size", "512"},
+	{"tokens/1", NULL},
+	{"tokens/1/keyslots", "[]"},
+	{"tokens/3", TPM2("")},
+	{"tokens/3", TPM2(",\"tpm2-pin\":false,\"tpm2_srk\":\"AAAA\",\"tpm2_pubkey_pcrs\":[11],"
+			  "\"tpm2_pubkey\":\"AAAA\",\"tpm2_pcrlock\":false")},
+	{"tokens/31",
+	 "{\"type\":\"tdx-kbs\",\"keyslots\":[\"0\"],\"trustee.kbs.url\":\"https://kbs\","
+	 "\"trustee.kbs.resource\":\"kbs:///a/b/c\"}"},
+};
+
+static void every_variation_is_accepted(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(variations); i++) {
+		cleanup(freep) uint8_t *data = copy_of_made();
+		cleanup(json_decrefp) json_t *json = parsed(data);
+
+		edit(json, variations[i].path, variations[i].value);
+		put_json(data, json);
+		expect_accepted(variations[i].path, data);
+	}
+}
+
+/* Changes of the binary header: in one copy or both, with the checksum made right again or not. */
+static const struct {
+	const char *what;
+	unsigned int copies; /* bit 0: primary, bit 1: secondary */
+	bool fix;
+	size_t offset;
+	const char *bytes;
+	size_t size;
+	const char *reason;
+} binary_defects[] = {
+	{"primary magic", 1, true, 0, "SKUL", 4, "primary copy has no magic"},
+	{"secondary magic", 2, true, 0, "LUKS", 4, "secondary copy has no magic"},
+	{"LUKS1", 3, true, 6, "\0\1", 2, "not of version 2"},
+	{"version 3", 1, true, 6, "\0\3", 2, "not of version 2"},
+	{"4 MiB header", 3, true, 8, "\0\0\0\0\0\x40\0\0", 8, "not 16 KiB long"},
+	{"huge header", 3, true, 8, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, "not 16 KiB long"},
+	{"empty header", 3, true, 8, "\0\0\0\0\0\0\0\0", 8, "not 16 KiB long"},
+	{"sequence zero", 3, true, 16, "\0\0\0\0\0\0\0\0", 8, "no sequence number"},
+	{"another sequence", 1, true, 16, "\0\0\0\0\0\1\0\0", 8, "its two copies differ"},
+	{"label", 3, true, 24, "other\0\0", 7, "does not have the label"},
+	{"bytes behind label", 3, true, 24 + 40, "x", 1, "does not have the label"},
+	{"weak checksum", 3, true, 72, "sha1\0\0", 6, "another checksum than SHA-256"},
+	{"UUID not hex", 3, true, 168, "x", 1, "malformed UUID"},
+	{"UUID upper case", 3, true, 168, "A", 1, "malformed UUID"},
+	{"UUID runs on", 3, true, 168 + 36, "0", 1, "malformed UUID"},
+	{"another UUID in one copy", 2, true, 168, "01234567", 8, "its two copies differ"},
+	{"subsystem", 3, true, 208, "x", 1, "subsystem label"},
+	{"primary offset", 1, true, 256, "\0\0\0\0\0\0\x40\0", 8, "belongs to another offset"},
+	{"secondary offset", 2, true, 256, "\0\0\0\0\0\0\0\0", 8, "belongs to another offset"},
+	{"padding", 3, true, 264, "x", 1, "bytes where only zeros belong"},
+	{"last padding", 3, true, 4095, "x", 1, "bytes where only zeros belong"},
+	{"primary checksum", 1, false, CHECKSUM_START, "\0\0\0\0\0\0\0\0\0", 9, "wrong checksum"},
+	{"secondary checksum", 2, false, CHECKSUM_START, "\0\0\0\0\0\0\0\0\0", 9, "wrong checksum"},
+	{"checksum runs on", 1, false, CHECKSUM_START + 32, "x", 1, "wrong checksum"},
+	{"salt without checksum", 1, false, 104, "\0\0\0\0\0\0\0\0\0", 9, "wrong checksum"},
+	{"JSON without checksum", 1, false, JSON_OFFSET, "[", 1, "wrong checksum"},
+	{"byte at the end", 3, true, METADATA_SIZE - 1, "x", 1, "bytes behind its JSON text"},
+	{"byte behind the JSON", 1, true, METADATA_SIZE - 100, "{", 1, "bytes behind its JSON"},
+	{"JSON in one copy", 2, true, JSON_OFFSET + 1, " ", 1, "its two copies differ"},
+	{"no JSON", 3, true, JSON_OFFSET, "\0", 1, "bytes behind its JSON text"},
+};
+
+static void every_binary_defect_is_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(binary_defects); i++) {
+		cleanup(freep) uint8_t *data = copy_of_made();
+
+		for (unsigned int n = 0; n < 2; n++) {
+			uint8_t *copy = data + n * METADATA_SIZE;
+
+			if ((binary_defects[i].copies & 1U << n) == 0)
+				continue;
+			memcpy(copy + binary_defects[i].offset, binary_defects[i].bytes,
+			       binary_defects[i].size);
+			if (binary_defects[i].fix)
+				fix_checksum(copy);
+		}
+		expect_refused(binary_defects[i].what, data, binary_defects[i].reason);
+	}
+}
+
+/* Any new salt with a right checksum is fine: it is there to make checksums differ. */
+static void another_salt_is_accepted(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+
+	(void)state;
+	memset(data + 104, 'x', 64);
+	fix_checksum(data);
+	expect_accepted("salt", data);
+}
+
+static void expect_text_refused(const char *before, const char *json_text, const char *behind)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+	cleanup(freep) char *text = NULL;
+
+	assert_true(asprintf(&text, "%s%s%s", before, json_text, behind) > 0);
+	put_json_text(data, text);
+	expect_refused(text, data, "malformed or names a member twice");
+}
+
+/* What only a text can say: members twice, and texts that other parsers forgive. */
+static void strict_json_is_demanded(void **state)
+{
+	const char *text = (const char *)made.data + JSON_OFFSET;
+
+	(void)state;
+	expect_text_refused(" ", text, "");
+	expect_text_refused("", text, " {}");
+	expect_text_refused("", text, "\n/* comment */");
+	expect_text_refused("[", text, "]");
+	expect_text_refused("{", text, "");
+	/* text + 1: without its opening brace. */
+	expect_text_refused("{\"config\":{},", text + 1, "");
+	expect_text_refused("{\"a\":18446744073709551616,", text + 1, "");
+	expect_text_refused("{\"a\":\"\\u0000\",", text + 1, "");
+	expect_text_refused("{\"a\":NaN,", text + 1, "");
+	expect_text_refused("{\"a\":'b',", text + 1, "");
+	expect_text_refused("{\"a\":\"\xff\",", text + 1, "");
+}
+
+static void nested_member_twice_is_refused(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+	cleanup(freep) char *text = NULL;
+	const char *from = (const char *)made.data + JSON_OFFSET;
+	const char *at = strstr(from, "\"encryption\"");
+
+	(void)state;
+	assert_non_null(at);
+	assert_true(asprintf(&text, "%.*s\"encryption\":\"cipher_null-ecb\",%s", (int)(at - from),
+			     from, at) > 0);
+	put_json_text(data, text);
+	expect_refused("encryption twice", data, "malformed or names a member twice");
+}
+
+static void deep_nesting_is_refused(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+	cleanup(freep) char *text = calloc(1, METADATA_SIZE - JSON_OFFSET);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '[', METADATA_SIZE - JSON_OFFSET - 1);
+	memcpy(text, "{\"a\":[", 6);
+	put_json_text(data, text);
+	expect_refused("nesting", data, "malformed");
+}
+
+static void other_contents_are_told_apart(void **state)
+{
+	cleanup(freep) uint8_t *data = calloc(1, LUKS_HEADER_SIZE);
+	struct luks_header *header = NULL;
+
+	(void)state;
+	assert_non_null(data);
+	assert_int_equal(verdict(data), -EMEDIUMTYPE);
+	/* A second copy at a place where cryptsetup would find it. */
+	memcpy(data + 4 * MIB, made.data + METADATA_SIZE, METADATA_SIZE);
+	assert_int_equal(verdict(data), -EBADMSG);
+	assert_int_equal(luks_header_check(made.data, LUKS_HEADER_SIZE - 1, &header), -EBADMSG);
+	assert_null(header);
+}
+
+/* Run a stock tool on @path; @input goes to its standard input. Its exit status. */
+static int run(const char *input, const char *format, ...)
+{
+	char command[600];
+	va_list args;
+	FILE *pipe;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	pipe = popen(command, "w");
+	assert_non_null(pipe);
+	fputs(input, pipe);
+	return WEXITSTATUS(pclose(pipe));
+}
+
+static void skip_without_cryptsetup(void)
+{
+	if (system("cryptsetup --version >/dev/null 2>&1") != 0) {
+		print_message("skipped: the cryptsetup program is not installed\n");
+		skip();
+	}
+}
+
+/* The header on a 32 MiB disk of zeros. */
+static void write_disk(char *path, size_t size)
+{
+	cleanup(closep) int fd = -1;
+
+	snprintf(path, size, "%s/disk", scratch);
+	fd = open(path, O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	must(file_pwrite(fd, made.data, made.size, 0));
+	assert_int_equal(ftruncate(fd, 32 * MIB), 0);
+}
+
+static uint8_t *read_disk(const char *path)
+{
+	cleanup(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint8_t *data = malloc(LUKS_HEADER_SIZE);
+
+	assert_true(fd >= 0 && data);
+	must(file_pread(fd, data, LUKS_HEADER_SIZE, 0));
+	return data;
+}
+
+#define OPEN "cryptsetup open --test-passphrase --key-file - %s 2>/dev/null"
+
+static void stock_cryptsetup_opens_it(void **state)
+{
+	char path[100];
+
+	(void)state;
+	skip_without_cryptsetup();
+	write_disk(path, sizeof(path));
+	assert_int_equal(run("", "cryptsetup luksDump %s >/dev/null", path), 0);
+	assert_int_equal(run(PASSPHRASE_0, OPEN, path), 0);
+	assert_int_equal(run(PASSPHRASE_1, OPEN, path), 0);
+	assert_int_equal(run("wrong", OPEN, path), 2);
+	unlink(path);
+}
+
+/* The owner adds a passphrase, and removes the recovery slot: still ours, still opens. */
+static void stock_changes_are_accepted(void **state)
+{
+	cleanup(freep) uint8_t *added = NULL;
+	cleanup(freep) uint8_t *killed = NULL;
+	cleanup(secret_freep) struct secret *passphrase = NULL, *key = NULL;
+	struct luks_facts facts;
+	char path[100];
+
+	(void)state;
+	skip_without_cryptsetup();
+	write_disk(path, sizeof(path));
+	assert_int_equal(run(PASSPHRASE_2,
+			     "f=$(mktemp %s/key-XXXXXX); printf %%s '" PASSPHRASE_0 "' >$f; "
+			     "cryptsetup luksAddKey -q --key-file $f --pbkdf-memory 65536 "
+			     "--pbkdf-force-iterations 4 %s -; r=$?; rm $f; exit $r",
+			     scratch, path),
+			 0);
+	added = read_disk(path);
+	expect_accepted("luksAddKey", added);
+	must(secret_copy(PASSPHRASE_2, strlen(PASSPHRASE_2), &passphrase));
+	expect_rejected(added, 2, passphrase, "holds no MAC");
+	assert_int_equal(run("", "cryptsetup luksKillSlot -q %s 1 2>/dev/null", path), 0);
+	killed = read_disk(path);
+	expect_accepted("luksKillSlot", killed);
+	must(unlock(killed, 0, made.passphrases[0], &facts, &key));
+	unlink(path);
+}
+
+/* The JSON text of a published image in a binary header that passes. */
+static void expect_json_refused(const char *what, const uint8_t *image)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+
+	for (size_t i = 0; i < 2; i++) {
+		memcpy(data + i * METADATA_SIZE + JSON_OFFSET, image + JSON_OFFSET,
+		       METADATA_SIZE - JSON_OFFSET);
+		fix_checksum(data + i * METADATA_SIZE);
+	}
+	expect_refused(what, data, "The LUKS2 header is refused");
+}
+
+static void expect_image_refused(const char *path)
+{
+	cleanup(freep) uint8_t *data = calloc(1, LUKS_HEADER_SIZE);
+	char command[600];
+	FILE *pipe;
+	int r;
+
+	snprintf(command, sizeof(command), "xz -dc '%s'", path);
+	pipe = popen(command, "r");
+	assert_true(data && pipe);
+	assert_true(fread(data, 1, LUKS_HEADER_SIZE, pipe) > METADATA_SIZE);
+	/* The rest of a long image is not read: xz may complain. */
+	pclose(pipe);
+	r = verdict(data);
+	if (r != -EBADMSG)
+		fail_msg("%s: %d", path, r);
+	expect_json_refused(path, data);
+}
+
+/* Published broken and unusual headers: none is ours, so none passes. */
+static void published_images_are_refused(void **state)
+{
+	char pattern[300];
+	glob_t found = {};
+
+	(void)state;
+	if (!vectors_folder()) {
+		print_message("skipped: CVMROOT_VECTORS is not set\n");
+		skip();
+	}
+	snprintf(pattern, sizeof(pattern), "%s/cryptsetup/luks2-images-generated/*.xz",
+		 vectors_folder());
+	if (glob(pattern, 0, NULL, &found) != 0) {
+		print_message("skipped: there is no %s\n", pattern);
+		skip();
+	}
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		expect_image_refused(found.gl_pathv[i]);
+	print_message("%zu published images refused\n", found.gl_pathc);
+	assert_true(found.gl_pathc >= 85);
+	globfree(&found);
+}
+
+/* The word and its HMAC, by hand: printf %s WORD | openssl dgst -sha256 -mac HMAC. */
+static void fingerprint_is_systemds(void **state)
+{
+	cleanup(secret_freep) struct secret *key = NULL;
+	uint8_t uuid[UUID_SIZE], fingerprint[HASH_SHA256_SIZE], expected[HASH_SHA256_SIZE];
+	static const char word[] = "cryptsetup:a\\x3ab\\x5c\\x01\\xc3\\xa4:"
+				   "00010203-0405-0607-0809-0a0b0c0d0e0f";
+
+	(void)state;
+	must(secret_new(LUKS_VOLUME_KEY_SIZE, &key));
+	memset(key->data, 0x42, key->size);
+	for (uint8_t i = 0; i < UUID_SIZE; i++)
+		uuid[i] = i;
+	must(luks_fingerprint(key, "a:b\\\x01\xc3\xa4", uuid, fingerprint));
+	must(hmac_data(HASH_SHA256, key, word, strlen(word), expected));
+	assert_memory_equal(fingerprint, expected, sizeof(expected));
+}
+
+static void senseless_arguments_are_refused(void **state)
+{
+	struct luks_slot slot = {made.passphrases[0], NULL};
+	struct luks_facts facts = made.facts;
+	uint8_t *data = NULL;
+	size_t size;
+
+	(void)state;
+	facts.sector_size = 1024;
+	assert_int_equal(luks_header_make(&facts, made.volume_key, &slot, 1, &data, &size),
+			 -EINVAL);
+	facts = made.facts;
+	facts.data_offset = 8 * MIB;
+	assert_int_equal(luks_header_make(&facts, made.volume_key, &slot, 1, &data, &size),
+			 -EINVAL);
+	assert_int_equal(luks_header_make(&made.facts, made.passphrases[0], &slot, 1, &data, &size),
+			 -EINVAL);
+	assert_int_equal(luks_header_make(&made.facts, made.volume_key, &slot, 0, &data, &size),
+			 -EINVAL);
+	assert_null(data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(made_header_is_accepted),
+		cmocka_unit_test(each_slot_unlocks),
+		cmocka_unit_test(small_sectors_work),
+		cmocka_unit_test(wrong_passphrase_is_refused),
+		cmocka_unit_test(changed_facts_break_the_mac),
+		cmocka_unit_test(changed_uuid_breaks_the_mac),
+		cmocka_unit_test(another_mapping_name_breaks_the_mac),
+		cmocka_unit_test(swapped_keyslots_are_refused),
+		cmocka_unit_test(another_volume_key_is_refused),
+		cmocka_unit_test(slot_without_a_mac_is_refused),
+		cmocka_unit_test(every_defect_is_refused),
+		cmocka_unit_test(every_variation_is_accepted),
+		cmocka_unit_test(every_binary_defect_is_refused),
+		cmocka_unit_test(another_salt_is_accepted),
+		cmocka_unit_test(strict_json_is_demanded),
+		cmocka_unit_test(nested_member_twice_is_refused),
+		cmocka_unit_test(deep_nesting_is_refused),
+		cmocka_unit_test(other_contents_are_told_apart),
+		cmocka_unit_test(stock_cryptsetup_opens_it),
+		cmocka_unit_test(stock_changes_are_accepted),
+		cmocka_unit_test(published_images_are_refused),
+		cmocka_unit_test(fingerprint_is_systemds),
+		cmocka_unit_test(senseless_arguments_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "swtpm.h"
+
+#include "base/error.h"
+#include "tpm/token.h"
+
+#include <tss2/tss2_esys.h>
+
+/* ---- Help ---- */
+
+static const struct tpm_binding literal = {.bank = HASH_SHA256, .pcrs = 1U << 7};
+static const struct tpm_binding legacy = {
+	.bank = HASH_SHA256, .pcrs = 1U << 7, .legacy_primary = true};
+
+static void assert_fails(int r, int error, const char *words)
+{
+	assert_int_equal(r, error);
+	if (!strstr(fail_sentence(error), words))
+		fail_msg("'%s' does not say '%s'", fail_sentence(error), words);
+}
+
+/* Seal, pass through the token's JSON, and give back what came out. */
+static struct tpm_sealed *seal(struct swtpm *swtpm, const struct tpm_binding *binding,
+			       const struct secret *secret)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(json_decrefp) json_t *token = NULL;
+	struct tpm_sealed *parsed;
+	int r = tpm_seal(swtpm->tpm, binding, secret, &sealed);
+
+	if (r < 0)
+		fail_msg("%s", fail_sentence(r));
+	assert_int_equal(tpm_token_make(sealed, &token), 0);
+	assert_int_equal(tpm_token_parse(token, &parsed), 0);
+	return parsed;
+}
+
+static void assert_unseals(struct swtpm *swtpm, const struct tpm_binding *binding,
+			   const struct tpm_sealed *sealed, const struct secret *secret)
+{
+	cleanup(secret_freep) struct secret *opened = NULL;
+	int r = tpm_unseal(swtpm->tpm, binding, sealed, NULL, &opened);
+
+	if (r < 0)
+		fail_msg("%s", fail_sentence(r));
+	assert_true(secret_equal(opened, secret));
+}
+
+static void assert_refuses(struct swtpm *swtpm, const struct tpm_binding *binding,
+			   const struct tpm_sealed *sealed, const struct tpm_pcr_values *before,
+			   int error, const char *words)
+{
+	struct secret *opened = NULL;
+
+	assert_fails(tpm_unseal(swtpm->tpm, binding, sealed, before, &opened), error, words);
+	assert_null(opened);
+}
+
+/* ---- PCRs ---- */
+
+static void pcr_extend_matches_hash(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tpm_pcr_values before, after;
+	uint8_t pair[2 * HASH_MAX_SIZE], expected[HASH_MAX_SIZE];
+
+	for (unsigned int i = 0; i < HASH_ALGORITHMS; i++) {
+		enum hash_algorithm bank = (enum hash_algorithm)i;
+		size_t size = hash_size(bank);
+		uint32_t banks;
+
+		assert_int_equal(tpm_pcr_banks(swtpm->tpm, &banks), 0);
+		if (!(banks & 1U << i))
+			continue;
+		assert_int_equal(tpm_pcr_read(swtpm->tpm, bank, 1U << 8, &before), 0);
+		swtpm->commands = 0;
+		swtpm_extend(swtpm, 8, "word");
+		/* All banks with one command; the other asked which there are. */
+		assert_int_equal(swtpm->commands, 2);
+		assert_int_equal(tpm_pcr_read(swtpm->tpm, bank, 1U << 8, &after), 0);
+		memcpy(pair, before.values[8], size);
+		assert_int_equal(hash_data(bank, "word", 4, pair + size), 0);
+		assert_int_equal(hash_data(bank, pair, 2 * size, expected), 0);
+		assert_memory_equal(after.values[8], expected, size);
+	}
+}
+
+static void pcr_read_all(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tpm_pcr_values all, one;
+
+	assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 0xffffff, &all), 0);
+	for (unsigned int pcr = 0; pcr < TPM_PCR_COUNT; pcr++) {
+		assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 1U << pcr, &one), 0);
+		assert_memory_equal(all.values[pcr], one.values[pcr], 32);
+	}
+}
+
+/* ---- Seal and unseal ---- */
+
+static void seal_and_unseal(void **state, const struct tpm_binding *binding)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	swtpm->watched = secret;
+	sealed = seal(swtpm, binding, secret);
+	assert_unseals(swtpm, binding, sealed, secret);
+	swtpm_restart(swtpm);
+	assert_unseals(swtpm, binding, sealed, secret);
+	/* Never in clear on the way to the TPM and back. */
+	assert_false(swtpm->seen);
+	swtpm->watched = NULL;
+}
+
+static void literal_policy(void **state)
+{
+	seal_and_unseal(state, &literal);
+}
+
+static void legacy_policy(void **state)
+{
+	seal_and_unseal(state, &legacy);
+}
+
+static void sealed_object_is_as_agreed(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &literal, secret);
+	/* Sizes that systemd's have too (conventions §1.2, §1.3). */
+	assert_int_equal(sealed->blob_size, 2 + 158 + 2 + 78);
+	assert_int_equal(sealed->srk_size, 136);
+	assert_memory_equal(sealed->srk, "\x81\x00\x00\x01\x00\x22\x00\x0b", 8);
+}
+
+static void other_pcr_is_named(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_binding binding = {.bank = HASH_SHA256, .pcrs = 1U << 4 | 1U << 7 | 1U << 11};
+	struct tpm_pcr_values before;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, binding.pcrs | 1U << 15, &before),
+			 0);
+	sealed = seal(swtpm, &binding, secret);
+	swtpm_extend(swtpm, 4, "another boot loader");
+	assert_refuses(swtpm, &binding, sealed, &before, -EREMCHG, "(PCR 4)");
+	assert_refuses(swtpm, &binding, sealed, NULL, -EREMCHG, "one or more of PCR 4, 7 and 11");
+	swtpm_extend(swtpm, 11, "another phase");
+	assert_refuses(swtpm, &binding, sealed, &before, -EREMCHG, "(PCR 4 and 11)");
+	swtpm_restart(swtpm);
+	assert_unseals(swtpm, &binding, sealed, secret);
+}
+
+static void second_unseal_is_refused(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL, *again = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &literal, secret);
+	assert_unseals(swtpm, &literal, sealed, secret);
+	swtpm_extend(swtpm, 15, "volume key");
+	assert_refuses(swtpm, &literal, sealed, NULL, -EREMCHG, "already unlocked");
+	assert_fails(tpm_seal(swtpm->tpm, &literal, secret, &again), -EREMCHG,
+		     "PCR 15 is not zero");
+	swtpm_restart(swtpm);
+	assert_unseals(swtpm, &literal, sealed, secret);
+}
+
+static void token_must_agree(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_binding other = literal;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &literal, secret);
+	swtpm->commands = 0;
+	sealed->pcrs = 1U << 15;
+	assert_refuses(swtpm, &literal, sealed, NULL, -EKEYREJECTED, "other PCRs");
+	sealed->pcrs |= 1U << 7;
+	sealed->bank = HASH_SHA1;
+	assert_refuses(swtpm, &literal, sealed, NULL, -EKEYREJECTED, "other PCRs");
+	sealed->bank = HASH_SHA256;
+	assert_refuses(swtpm, &legacy, sealed, NULL, -EKEYREJECTED, "profile");
+	other.public_key = "another key";
+	assert_refuses(swtpm, &other, sealed, NULL, -EKEYREJECTED, "policy key");
+	sealed->policy_hash[0] ^= 1;
+	assert_refuses(swtpm, &literal, sealed, NULL, -EKEYREJECTED, "not an object");
+	sealed->policy_hash[0] ^= 1;
+	sealed->blob[20] ^= 1;
+	assert_refuses(swtpm, &literal, sealed, NULL, -ESTALE, "another TPM");
+	sealed->blob[20] ^= 1;
+	assert_unseals(swtpm, &literal, sealed, secret);
+}
+
+/* An object that was sealed to nothing, in a token that says otherwise: only its own policy counts.
+ */
+static void foreign_policy_is_refused(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_binding eight = {.bank = HASH_SHA256, .pcrs = 1U << 11};
+	struct tpm_pcr_values before;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 1U << 7 | 1U << 15, &before), 0);
+	sealed = seal(swtpm, &eight, secret);
+	sealed->pcrs = 1U << 7 | 1U << 15;
+	assert_refuses(swtpm, &literal, sealed, &before, -EKEYREJECTED, "not that of the config");
+}
+
+static void other_tpm_is_refused(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL, *other = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &literal, secret);
+	swtpm_replace(swtpm);
+	assert_refuses(swtpm, &literal, sealed, NULL, -ESTALE, "sealed by another TPM");
+	/* Makes an SRK, and knows it. */
+	other = seal(swtpm, &literal, secret);
+	assert_refuses(swtpm, &literal, sealed, NULL, -ESTALE, "sealed by another TPM");
+	swtpm_disconnect(swtpm);
+	swtpm_connect(swtpm);
+	assert_refuses(swtpm, &literal, sealed, NULL, -ESTALE, "sealed by another TPM");
+	assert_unseals(swtpm, &literal, other, secret);
+}
+
+static void other_tpm_is_refused_legacy(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &legacy, secret);
+	swtpm_replace(swtpm);
+	assert_refuses(swtpm, &legacy, sealed, NULL, -ESTALE, "sealed by another TPM");
+}
+
+/* ---- What sealing refuses ---- */
+
+static void unmeasured_pcrs_are_refused(void **state)
+{
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_binding binding = {.bank = HASH_SHA256, .pcrs = 1U << 4 | 1U << 9};
+	struct tpm_binding nothing = {.bank = HASH_SHA256};
+	struct tpm_binding ones = {.bank = HASH_SHA256, .pcrs = 1U << 17};
+	struct tpm_sealed *sealed = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	assert_fails(tpm_seal(swtpm->tpm, &binding, secret, &sealed), -EOPNOTSUPP, "PCR 4 and 9");
+	assert_fails(tpm_seal(swtpm->tpm, &ones, secret, &sealed), -EOPNOTSUPP, "PCR 17");
+	assert_fails(tpm_seal(swtpm->tpm, &nothing, secret, &sealed), -EINVAL, "any system");
+	binding.pcrs |= 1U << 7;
+	assert_int_equal(tpm_seal(swtpm->tpm, &binding, secret, &sealed), 0);
+	tpm_sealed_free(sealed);
+}
+
+static void inactive_bank_is_refused(void **state)
+{
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_binding binding = {.pcrs = 1U << 7};
+	struct tpm_sealed *sealed = NULL;
+	struct tpm_pcr_values values;
+	struct swtpm *swtpm = *state;
+	uint32_t banks;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	swtpm_only_bank(swtpm, TPM2_ALG_SHA384);
+	assert_int_equal(tpm_pcr_banks(swtpm->tpm, &banks), 0);
+	assert_int_equal(banks, 1U << HASH_SHA384);
+	binding.bank = HASH_SHA256;
+	assert_fails(tpm_seal(swtpm->tpm, &binding, secret, &sealed), -EOPNOTSUPP, "not active");
+	assert_fails(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 1, &values), -EOPNOTSUPP, "not active");
+	binding.bank = HASH_SHA384;
+	sealed = seal(swtpm, &binding, secret);
+	assert_unseals(swtpm, &binding, sealed, secret);
+	tpm_sealed_free(sealed);
+}
+
+/* ---- States of a TPM ---- */
+
+static void lockout(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL, *old = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &literal, secret);
+	old = seal(swtpm, &legacy, secret);
+	swtpm_lock_out(swtpm);
+	assert_refuses(swtpm, &legacy, old, NULL, -ENOLCK, "--clear-lockout");
+	/* Neither the SRK nor what it seals takes part in lockouts. */
+	assert_unseals(swtpm, &literal, sealed, secret);
+}
+
+static void owner_password(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_sealed *none = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	swtpm_set_owner_password(swtpm, "secret");
+	assert_fails(tpm_seal(swtpm->tpm, &literal, secret, &none), -EACCES, "owner password");
+	assert_fails(tpm_seal(swtpm->tpm, &legacy, secret, &none), -EACCES, "owner password");
+	assert_null(none);
+	swtpm_replace(swtpm);
+	sealed = seal(swtpm, &literal, secret);
+	swtpm_set_owner_password(swtpm, "secret");
+	/* With the SRK in place nobody needs the owner any more. */
+	assert_unseals(swtpm, &literal, sealed, secret);
+}
+
+/* What the TPM may answer to Unseal at any time. */
+static void responses_have_sentences(void **state)
+{
+	static const struct {
+		uint32_t response;
+		int error;
+		const char *words;
+	} table[] = {
+		{TPM2_RC_LOCKOUT, -ENOLCK, "wait"},
+		{TPM2_RC_OBJECT_MEMORY, -EBUSY, "no room"},
+		{TPM2_RC_FAILURE, -EIO, "failure mode"},
+		{TPM2_RC_RETRY, -EBUSY, "busy"},
+		{TPM2_RC_AUTH_FAIL | TPM2_RC_S | TPM2_RC_1, -EACCES, "password"},
+		{TPM2_RC_POLICY_FAIL | TPM2_RC_S | TPM2_RC_1, -EREMCHG, "PCRs"},
+		{TPM2_RC_NV_LOCKED, -EIO, "locked"},
+		{TPM2_RC_SENSITIVE, -EIO, "the TPM says"},
+	};
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &literal, secret);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		swtpm->fail_code = TPM2_CC_Load;
+		swtpm->fail_response = table[i].response;
+		assert_refuses(swtpm, &literal, sealed, NULL, table[i].error, table[i].words);
+		swtpm->fail_response = 0;
+		/* What was loaded unseen has to go. */
+		swtpm_restart(swtpm);
+	}
+	assert_unseals(swtpm, &literal, sealed, secret);
+}
+
+/* PCR 8 is extended by another program. */
+static void extend_between(struct swtpm *swtpm)
+{
+	uint8_t command[65] = {0x80, 0x02, 0, 0, 0, 65, 0, 0, 0x01, 0x82, 0, 0, 0, 8, 0, 0,   0,
+			       9,    0x40, 0, 0, 9, 0,	0, 0, 0,    0,	  0, 0, 0, 1, 0, 0x0b};
+
+	assert_int_equal(swtpm_raw(swtpm, command, sizeof(command)), 0);
+}
+
+static void extend_always(struct swtpm *swtpm)
+{
+	extend_between(swtpm);
+	swtpm->hook = extend_always;
+}
+
+static void pcr_change_is_retried(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &literal, secret);
+	swtpm->hook_code = TPM2_CC_Unseal;
+	swtpm->hook = extend_between;
+	assert_unseals(swtpm, &literal, sealed, secret);
+	assert_null(swtpm->hook);
+	swtpm->hook = extend_always;
+	assert_refuses(swtpm, &literal, sealed, NULL, -EREMCHG, "kept changing");
+	swtpm->hook = NULL;
+	assert_unseals(swtpm, &literal, sealed, secret);
+}
+
+/* Nothing may stay behind in a TPM that has room for three objects and three sessions. */
+static void nothing_is_left_loaded(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL, *old = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	for (int i = 0; i < 4; i++) {
+		tpm_sealed_free(sealed);
+		tpm_sealed_free(old);
+		sealed = seal(swtpm, &literal, secret);
+		old = seal(swtpm, &legacy, secret);
+		assert_unseals(swtpm, &literal, sealed, secret);
+		assert_unseals(swtpm, &legacy, old, secret);
+	}
+	swtpm_extend(swtpm, 7, "other");
+	for (int i = 0; i < 8; i++)
+		assert_refuses(swtpm, &literal, sealed, NULL, -EREMCHG, "PCR 7");
+}
+
+/* ---- Signed policies ---- */
+
+static void signed_policy(void **state)
+{
+	cleanup(policy_key_freep) struct policy_key *key = policy_key_new(2048);
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	cleanup(freep) char *signature = NULL, *next = NULL;
+	struct tpm_binding binding = {.bank = HASH_SHA256, .public_key = policy_key_pem(key)};
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	binding.signature = signature = policy_key_sign(key, swtpm->tpm, HASH_SHA256, HASH_SHA256);
+	sealed = seal(swtpm, &binding, secret);
+	assert_int_equal(sealed->pcrs, 1U << 15);
+	assert_int_equal(sealed->public_key_pcrs, 1U << 11);
+	assert_unseals(swtpm, &binding, sealed, secret);
+
+	/* Another kernel: not without a signature, with one at once. */
+	swtpm_restart(swtpm);
+	swtpm_extend(swtpm, 11, "update");
+	assert_refuses(swtpm, &binding, sealed, NULL, -EREMCHG, "did not sign");
+	binding.signature = next = policy_key_sign(key, swtpm->tpm, HASH_SHA256, HASH_SHA256);
+	assert_unseals(swtpm, &binding, sealed, secret);
+	swtpm_extend(swtpm, 15, "volume key");
+	assert_refuses(swtpm, &binding, sealed, NULL, -EREMCHG, "already unlocked");
+	binding.signature = NULL;
+	assert_refuses(swtpm, &binding, sealed, NULL, -EINVAL, "signature file");
+}
+
+static void signed_and_literal_policy(void **state)
+{
+	cleanup(policy_key_freep) struct policy_key *key = policy_key_new(2048);
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	cleanup(freep) char *signature = NULL, *wrong = NULL;
+	struct tpm_binding binding = {.bank = HASH_SHA384,
+				      .pcrs = 1U << 7,
+				      .public_key = policy_key_pem(key),
+				      .legacy_primary = true};
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	/* As systemd-measure signs for this bank: the TPM's ticket would not fit the policy. */
+	binding.signature = wrong = policy_key_sign(key, swtpm->tpm, HASH_SHA384, HASH_SHA384);
+	assert_fails(tpm_seal(swtpm->tpm, &binding, secret, &sealed), -EKEYREJECTED, "SHA-256");
+	binding.signature = signature = policy_key_sign(key, swtpm->tpm, HASH_SHA384, HASH_SHA256);
+	sealed = seal(swtpm, &binding, secret);
+	assert_unseals(swtpm, &binding, sealed, secret);
+	swtpm_extend(swtpm, 7, "other");
+	assert_refuses(swtpm, &binding, sealed, NULL, -EREMCHG, "PCR 7");
+}
+
+static void signature_by_another_key(void **state)
+{
+	cleanup(policy_key_freep) struct policy_key *key = policy_key_new(2048);
+	cleanup(policy_key_freep) struct policy_key *other = policy_key_new(2048);
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	cleanup(freep) char *signature = NULL, *foreign = NULL;
+	struct tpm_binding binding = {.bank = HASH_SHA256, .public_key = policy_key_pem(key)};
+	struct tpm_sealed *none = NULL;
+	struct swtpm *swtpm = *state;
+	char *sig;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	signature = policy_key_sign(key, swtpm->tpm, HASH_SHA256, HASH_SHA256);
+	foreign = policy_key_sign(other, swtpm->tpm, HASH_SHA256, HASH_SHA256);
+	binding.signature = signature;
+	sealed = seal(swtpm, &binding, secret);
+	binding.signature = foreign;
+	assert_refuses(swtpm, &binding, sealed, NULL, -EKEYREJECTED, "no signature by");
+	assert_fails(tpm_seal(swtpm->tpm, &binding, secret, &none), -EKEYREJECTED, "no signature");
+	/* The right fingerprint over the wrong signature. */
+	sig = strstr(signature, "\"sig\": \"");
+	assert_non_null(sig);
+	memcpy(sig, strstr(foreign, "\"sig\": \""), 200);
+	binding.signature = signature;
+	assert_refuses(swtpm, &binding, sealed, NULL, -EKEYREJECTED, "does not verify");
+}
+
+/* Without a UKI that measures itself a signed policy says nothing. */
+static void signed_policy_needs_pcr_11(void **state)
+{
+	cleanup(policy_key_freep) struct policy_key *key = policy_key_new(2048);
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_binding binding = {.bank = HASH_SHA256, .public_key = policy_key_pem(key)};
+	struct tpm_sealed *sealed = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	swtpm_restart_bare(swtpm);
+	assert_fails(tpm_seal(swtpm->tpm, &binding, secret, &sealed), -EOPNOTSUPP,
+		     "PCR 11 is empty");
+}
+
+#define WITH_TPM(test) cmocka_unit_test_setup_teardown(test, swtpm_setup, swtpm_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_TPM(pcr_extend_matches_hash),
+		WITH_TPM(pcr_read_all),
+		WITH_TPM(literal_policy),
+		WITH_TPM(legacy_policy),
+		WITH_TPM(sealed_object_is_as_agreed),
+		WITH_TPM(other_pcr_is_named),
+		WITH_TPM(second_unseal_is_refused),
+		WITH_TPM(token_must_agree),
+		WITH_TPM(foreign_policy_is_refused),
+		WITH_TPM(other_tpm_is_refused),
+		WITH_TPM(other_tpm_is_refused_legacy),
+		WITH_TPM(unmeasured_pcrs_are_refused),
+		WITH_TPM(inactive_bank_is_refused),
+		WITH_TPM(lockout),
+		WITH_TPM(owner_password),
+		WITH_TPM(responses_have_sentences),
+		WITH_TPM(pcr_change_is_retried),
+		WITH_TPM(nothing_is_left_loaded),
+		WITH_TPM(signed_policy),
+		WITH_TPM(signed_and_literal_policy),
+		WITH_TPM(signature_by_another_key),
+		WITH_TPM(signed_policy_needs_pcr_11),
+	};
+
+	if (!swtpm_exists()) {
+		printf("skipped: there is no swtpm program\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
