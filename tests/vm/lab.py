@@ -108,7 +108,7 @@ class Lab:
 
     @staticmethod
     def make_manifest(filesystem, manifest):
-        disk.run(artefacts.BUILD / "src" / "cvmroot", "manifest", filesystem, manifest)
+        disk.run(artefacts.CVMROOT, "manifest", "--output", manifest, filesystem)
 
     def make_tpm(self):
         self.tpm = VirtualTpm(self.folder / "tpm").create()
@@ -129,7 +129,7 @@ class Lab:
     # ---- Boots ----
 
     def initrd(self, extra=None):
-        files = stub_overlay()
+        files = stub_overlay() if self.tpm else {}
         files["etc/cvmroot/cvmroot.toml"] = self.config.encode()
         files["etc/cvmroot/root.manifest"] = self.manifest.read_bytes()
         files.update(extra or {})
