@@ -24,7 +24,7 @@ struct luks_facts {
 	uint64_t data_offset; /* bytes */
 	uint32_t sector_size;
 	uint64_t epoch;
-	uint8_t fingerprint[HASH_SHA256_SIZE]; /* luks_fingerprint() */
+	uint8_t fingerprint[HASH_SHA256_SIZE]; /* volume_key_digest() with SHA-256 */
 };
 
 /* One keyslot to make: its passphrase, and the token that tells how to get it (or NULL). */
@@ -32,11 +32,6 @@ struct luks_slot {
 	const struct secret *passphrase;
 	json_t *token; /* "keyslots" is filled in; borrowed */
 };
-
-/* SHA-256 form of systemd's volume-key word (conventions §2.2): HMAC(volume key,
- * "cryptsetup:NAME:UUID"). */
-int luks_fingerprint(const struct secret *volume_key, const char *name,
-		     const uint8_t uuid[static UUID_SIZE], uint8_t ret[static HASH_SHA256_SIZE]);
 
 /*
  * A new header: aes-xts-plain64, pbkdf2-sha512 with 1000 iterations, one digest, the slots' tokens,

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "crypto/volume_key.h"
 #include "disk/luks_ram.h"
 #include "disk/mapping.h"
 
@@ -144,7 +145,7 @@ int luks_header_unlock(const struct luks_header *header, int slot, const struct 
 	r = get_volume_key(header, slot, passphrase, &volume_key);
 	if (r < 0)
 		return r;
-	r = luks_fingerprint(volume_key, name, facts.uuid, facts.fingerprint);
+	r = volume_key_digest(HASH_SHA256, volume_key, name, facts.uuid, facts.fingerprint);
 	if (r == 0)
 		r = check_mac(header, (unsigned int)slot, passphrase, &facts);
 	if (r < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 /* Before cmocka, which makes fail() a macro. */
 #include "base/error.h"
+#include "crypto/volume_key.h"
 
 #include "unit.h"
 
@@ -53,7 +54,8 @@ static void make(struct made *to, uint32_t sector_size)
 	must(secret_random(LUKS_VOLUME_KEY_SIZE, &to->volume_key));
 	must(secret_copy(PASSPHRASE_0, strlen(PASSPHRASE_0), &to->passphrases[0]));
 	must(secret_copy(PASSPHRASE_1, strlen(PASSPHRASE_1), &to->passphrases[1]));
-	must(luks_fingerprint(to->volume_key, NAME, to->facts.uuid, to->facts.fingerprint));
+	must(volume_key_digest(HASH_SHA256, to->volume_key, NAME, to->facts.uuid,
+			       to->facts.fingerprint));
 	slots[0] = (struct luks_slot){to->passphrases[0], NULL};
 	slots[1] = (struct luks_slot){to->passphrases[1], recovery};
 	must(luks_header_make(&to->facts, to->volume_key, slots, 2, &to->data, &to->size));
@@ -862,24 +864,6 @@ static void published_images_are_refused(void **state)
 	globfree(&found);
 }
 
-/* The word and its HMAC, by hand: printf %s WORD | openssl dgst -sha256 -mac HMAC. */
-static void fingerprint_is_systemds(void **state)
-{
-	cleanup(secret_freep) struct secret *key = NULL;
-	uint8_t uuid[UUID_SIZE], fingerprint[HASH_SHA256_SIZE], expected[HASH_SHA256_SIZE];
-	static const char word[] = "cryptsetup:a\\x3ab\\x5c\\x01\\xc3\\xa4:"
-				   "00010203-0405-0607-0809-0a0b0c0d0e0f";
-
-	(void)state;
-	must(secret_new(LUKS_VOLUME_KEY_SIZE, &key));
-	memset(key->data, 0x42, key->size);
-	for (uint8_t i = 0; i < UUID_SIZE; i++)
-		uuid[i] = i;
-	must(luks_fingerprint(key, "a:b\\\x01\xc3\xa4", uuid, fingerprint));
-	must(hmac_data(HASH_SHA256, key, word, strlen(word), expected));
-	assert_memory_equal(fingerprint, expected, sizeof(expected));
-}
-
 static void senseless_arguments_are_refused(void **state)
 {
 	struct luks_slot slot = {made.passphrases[0], NULL};
@@ -926,7 +910,6 @@ int main(void)
 		cmocka_unit_test(stock_cryptsetup_opens_it),
 		cmocka_unit_test(stock_changes_are_accepted),
 		cmocka_unit_test(published_images_are_refused),
-		cmocka_unit_test(fingerprint_is_systemds),
 		cmocka_unit_test(senseless_arguments_are_refused),
 	};
 
