@@ -71,6 +71,7 @@ void partition_free(struct partition *partition)
 {
 	if (!partition)
 		return;
+	closep(&partition->hold_fd);
 	free(partition->path);
 	free(partition->disk);
 	free(partition);
@@ -121,6 +122,7 @@ static int partition_new(const char *name, const char *disk_name, unsigned int n
 
 	if (!partition)
 		return -ENOMEM;
+	partition->hold_fd = -1;
 	partition->path = device_path(name);
 	partition->disk = disk_name ? device_path(disk_name) : NULL;
 	partition->number = number;
@@ -316,6 +318,13 @@ static int look(const struct wanted *wanted, struct partition **ret)
 			    found.partition->path, found.second->path);
 	if (!found.partition)
 		return 0;
+	found.partition->hold_fd = open(found.partition->path, O_RDONLY | O_CLOEXEC);
+	/* Gone again, or its node is not there yet: the next event tells. */
+	if (found.partition->hold_fd < 0 && (errno == ENOENT || errno == ENXIO))
+		return 0;
+	if (found.partition->hold_fd < 0)
+		return fail(-errno, "%s cannot be opened: %s.", found.partition->path,
+			    strerror(errno));
 	*ret = TAKE_PTR(found.partition);
 	return 1;
 }

@@ -715,6 +715,8 @@ static void other_contents_are_told_apart(void **state)
 	assert_null(header);
 }
 
+static int run(const char *input, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Run a stock tool on @path; @input goes to its standard input. Its exit status. */
 static int run(const char *input, const char *format, ...)
 {
