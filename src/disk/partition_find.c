@@ -40,6 +40,8 @@
 #define BLOCK_FOLDER "/sys/class/block"
 #define DEVICE_ROOT  "/dev/"
 
+#define GPT_FLAG_NO_AUTO (1ULL << 63)
+
 static inline void closedirp(DIR **folder)
 {
 	if (*folder)
@@ -178,12 +180,20 @@ static bool same_text(const char *wanted, const char *text)
 	return wanted && text && strcasecmp(wanted, text) == 0;
 }
 
+/* UAPI.2: such a partition is not to be picked up by its type. */
+static bool is_no_auto(blkid_partition entry)
+{
+	return (blkid_partition_get_flags(entry) & GPT_FLAG_NO_AUTO) != 0;
+}
+
 static bool is_wanted(blkid_partition entry, const struct wanted *wanted)
 {
 	const char *label = blkid_partition_get_name(entry);
 
-	return same_text(wanted->type, blkid_partition_get_type_string(entry)) ||
-	       same_text(wanted->uuid, blkid_partition_get_uuid(entry)) ||
+	if (wanted->type)
+		return same_text(wanted->type, blkid_partition_get_type_string(entry)) &&
+		       !is_no_auto(entry);
+	return same_text(wanted->uuid, blkid_partition_get_uuid(entry)) ||
 	       (wanted->label && label && strcmp(wanted->label, label) == 0);
 }
 

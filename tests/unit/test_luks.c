@@ -472,6 +472,9 @@ static const struct {
 	{"keyslots/0/kdf", ARGON2("argon2id", "11", "1048576", "4"), "too many passes"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "0", "65536", "4"), "too many passes"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "4", "65536", "5"), "lanes"},
+	{"keyslots/0/kdf",
+	 "{\"type\":\"argon2id\",\"time\":4,\"memory\":65536,\"cpus\":4,\"salt\":\"AAAA\"}",
+	 "KDF salt"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "4", "65536", "0"), "lanes"},
 	/* Digests. */
 	{"digests", "{}", "exactly one digest"},
