@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "disk/luks.h"
+#include "disk/luks_format.h"
 
 #include <fcntl.h>
 #include <glob.h>
@@ -634,6 +634,18 @@ static void every_binary_defect_is_refused(void **state)
 	}
 }
 
+/* The same text, and a space more in one copy. */
+static void longer_copy_is_refused(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+	char *text = (char *)data + METADATA_SIZE + JSON_OFFSET;
+
+	(void)state;
+	text[strlen(text)] = ' ';
+	fix_checksum(data + METADATA_SIZE);
+	expect_refused("longer copy", data, "its two copies differ");
+}
+
 /* Any new salt with a right checksum is fine: it is there to make checksums differ. */
 static void another_salt_is_accepted(void **state)
 {
@@ -867,22 +879,37 @@ static void published_images_are_refused(void **state)
 	globfree(&found);
 }
 
-/* The word and its HMAC, by hand: printf %s WORD | openssl dgst -sha256 -mac HMAC. */
+/* Known answers, computed with Python's hmac from the layouts in luks_mac.c and conventions §2.2.
+ */
 static void fingerprint_is_systemds(void **state)
 {
+	/* HMAC of "cryptsetup:a\x3ab\x5c\x01\xc3\xa4:" and the UUID, as printed. */
+	HEX(expected, "5cec161b71f268211c46110d215d60836f194344951a2b933c0cd06402417a57");
 	cleanup(secret_freep) struct secret *key = NULL;
-	uint8_t uuid[UUID_SIZE], fingerprint[HASH_SHA256_SIZE], expected[HASH_SHA256_SIZE];
-	static const char word[] = "cryptsetup:a\\x3ab\\x5c\\x01\\xc3\\xa4:"
-				   "00010203-0405-0607-0809-0a0b0c0d0e0f";
+	uint8_t uuid[UUID_SIZE], fingerprint[HASH_SHA256_SIZE];
 
 	(void)state;
 	must(secret_new(LUKS_VOLUME_KEY_SIZE, &key));
 	memset(key->data, 0x42, key->size);
-	for (uint8_t i = 0; i < UUID_SIZE; i++)
-		uuid[i] = i;
+	must(uuid_decode("00010203-0405-0607-0809-0a0b0c0d0e0f", uuid));
 	must(luks_fingerprint(key, "a:b\\\x01\xc3\xa4", uuid, fingerprint));
-	must(hmac_data(HASH_SHA256, key, word, strlen(word), expected));
 	assert_memory_equal(fingerprint, expected, sizeof(expected));
+}
+
+static void mac_has_its_documented_layout(void **state)
+{
+	HEX(expected, "21a8ae643ecfd243390ccb637c5ec451e94aecfeb73ab3127107c3aef9b06e31");
+	struct luks_facts facts = {
+		.data_offset = LUKS_DATA_OFFSET, .sector_size = 4096, .epoch = 7};
+	cleanup(secret_freep) struct secret *passphrase = NULL;
+	uint8_t mac[MAC_SIZE];
+
+	(void)state;
+	must(uuid_decode("00010203-0405-0607-0809-0a0b0c0d0e0f", facts.uuid));
+	memset(facts.fingerprint, 0x55, sizeof(facts.fingerprint));
+	must(secret_copy("correct horse battery staple", 28, &passphrase));
+	must(luks_mac(&facts, 3, passphrase, mac));
+	assert_memory_equal(mac, expected, sizeof(expected));
 }
 
 static void senseless_arguments_are_refused(void **state)
@@ -923,6 +950,7 @@ int main(void)
 		cmocka_unit_test(every_defect_is_refused),
 		cmocka_unit_test(every_variation_is_accepted),
 		cmocka_unit_test(every_binary_defect_is_refused),
+		cmocka_unit_test(longer_copy_is_refused),
 		cmocka_unit_test(another_salt_is_accepted),
 		cmocka_unit_test(strict_json_is_demanded),
 		cmocka_unit_test(nested_member_twice_is_refused),
@@ -932,6 +960,7 @@ int main(void)
 		cmocka_unit_test(stock_changes_are_accepted),
 		cmocka_unit_test(published_images_are_refused),
 		cmocka_unit_test(fingerprint_is_systemds),
+		cmocka_unit_test(mac_has_its_documented_layout),
 		cmocka_unit_test(senseless_arguments_are_refused),
 	};
 
