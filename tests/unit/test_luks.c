@@ -634,6 +634,30 @@ static void every_binary_defect_is_refused(void **state)
 	}
 }
 
+/* Texts that fill their room have no end. */
+static void texts_without_end_are_refused(void **state)
+{
+	static const struct {
+		size_t offset, size;
+		const char *reason;
+	} fields[] = {
+		{24, 48, "does not have the label"},
+		{72, 32, "another checksum than SHA-256"},
+		{168, 40, "malformed UUID"},
+		{208, 48, "subsystem label"},
+		{JSON_OFFSET, METADATA_SIZE - JSON_OFFSET, "bytes behind its JSON text"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		cleanup(freep) uint8_t *data = copy_of_made();
+
+		memset(data + fields[i].offset, '{', fields[i].size);
+		fix_checksum(data);
+		expect_refused("no end", data, fields[i].reason);
+	}
+}
+
 /* The same text, and a space more in one copy. */
 static void longer_copy_is_refused(void **state)
 {
@@ -950,6 +974,7 @@ int main(void)
 		cmocka_unit_test(every_defect_is_refused),
 		cmocka_unit_test(every_variation_is_accepted),
 		cmocka_unit_test(every_binary_defect_is_refused),
+		cmocka_unit_test(texts_without_end_are_refused),
 		cmocka_unit_test(longer_copy_is_refused),
 		cmocka_unit_test(another_salt_is_accepted),
 		cmocka_unit_test(strict_json_is_demanded),
