@@ -670,6 +670,28 @@ static void longer_copy_is_refused(void **state)
 	expect_refused("longer copy", data, "its two copies differ");
 }
 
+/* What is written for libcryptsetup is read back, up to the last byte of the room. */
+static void metadata_round_trip(void **state)
+{
+	cleanup(freep) char *json = calloc(1, METADATA_SIZE);
+	cleanup(freep) uint8_t *copy = malloc(METADATA_SIZE);
+	struct luks_metadata metadata = {.sequence = 5, .json = json}, back;
+
+	(void)state;
+	assert_true(json && copy);
+	memset(json, 'j', METADATA_SIZE - JSON_OFFSET);
+	memcpy(metadata.uuid, made.facts.uuid, UUID_SIZE);
+	metadata.json_size = METADATA_SIZE - JSON_OFFSET;
+	assert_int_equal(luks_metadata_write(&metadata, 1, copy), -E2BIG);
+	metadata.json_size--;
+	must(luks_metadata_write(&metadata, 1, copy));
+	must(luks_metadata_parse(copy, 1, &back));
+	assert_int_equal(back.sequence, 5);
+	assert_memory_equal(back.uuid, made.facts.uuid, UUID_SIZE);
+	assert_int_equal(back.json_size, metadata.json_size);
+	assert_memory_equal(back.json, json, metadata.json_size);
+}
+
 /* Any new salt with a right checksum is fine: it is there to make checksums differ. */
 static void another_salt_is_accepted(void **state)
 {
@@ -976,6 +998,7 @@ int main(void)
 		cmocka_unit_test(every_binary_defect_is_refused),
 		cmocka_unit_test(texts_without_end_are_refused),
 		cmocka_unit_test(longer_copy_is_refused),
+		cmocka_unit_test(metadata_round_trip),
 		cmocka_unit_test(another_salt_is_accepted),
 		cmocka_unit_test(strict_json_is_demanded),
 		cmocka_unit_test(nested_member_twice_is_refused),
