@@ -453,6 +453,10 @@ static const struct {
 	{"keyslots/32", "{}", "no number from 0 to 31"},
 	{"keyslots/01", "{}", "no number from 0 to 31"},
 	{"keyslots/-1", "{}", "no number from 0 to 31"},
+	{"keyslots/1.", "{}", "no number from 0 to 31"},
+	{"keyslots/1:", "{}", "no number from 0 to 31"},
+	{"keyslots/4294967296", "{}", "no number from 0 to 31"},
+	{"keyslots/", "{}", "no number from 0 to 31"},
 	{"keyslots", "{}", "has no keyslot"},
 	/* Attack 26: what a KDF costs. */
 	{"keyslots/0/kdf", PBKDF2("sha512", "999"), "pbkdf2 cost"},
