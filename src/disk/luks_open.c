@@ -200,6 +200,8 @@ static int activate(const struct luks_header *header, const char *device, const 
 	crypt_volume_key_keyring(NULL, 1);
 	r = crypt_activate_by_volume_key(crypt, name, (const char *)volume_key->data,
 					 volume_key->size, 0);
+	if (r == -EPERM)
+		r = -EKEYREJECTED;
 	if (r < 0)
 		return fail(r, "%s could not be opened as /dev/mapper/%s: %s (%s).", device, name,
 			    luks_ram_error(), strerror(-r));

@@ -18,6 +18,9 @@ struct partition {
 	char *path;	     /* "/dev/vda2" */
 	char *disk;	     /* "/dev/vda", or NULL when the path is a whole disk */
 	unsigned int number; /* 1-based in the table; 0 for a whole disk */
+	/* Held open by partition_find(): udev has the kernel drop and re-read the partitions of a
+	 * disk that was written to, unless one of them is in use. */
+	int hold_fd;
 };
 
 /*

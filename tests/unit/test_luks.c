@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "disk/luks.h"
+#include "disk/luks_format.h"
 
 #include <fcntl.h>
 #include <glob.h>
@@ -455,6 +455,10 @@ static const struct {
 	{"keyslots/32", "{}", "no number from 0 to 31"},
 	{"keyslots/01", "{}", "no number from 0 to 31"},
 	{"keyslots/-1", "{}", "no number from 0 to 31"},
+	{"keyslots/1.", "{}", "no number from 0 to 31"},
+	{"keyslots/1:", "{}", "no number from 0 to 31"},
+	{"keyslots/4294967296", "{}", "no number from 0 to 31"},
+	{"keyslots/", "{}", "no number from 0 to 31"},
 	{"keyslots", "{}", "has no keyslot"},
 	/* Attack 26: what a KDF costs. */
 	{"keyslots/0/kdf", PBKDF2("sha512", "999"), "pbkdf2 cost"},
@@ -474,6 +478,9 @@ static const struct {
 	{"keyslots/0/kdf", ARGON2("argon2id", "11", "1048576", "4"), "too many passes"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "0", "65536", "4"), "too many passes"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "4", "65536", "5"), "lanes"},
+	{"keyslots/0/kdf",
+	 "{\"type\":\"argon2id\",\"time\":4,\"memory\":65536,\"cpus\":4,\"salt\":\"AAAA\"}",
+	 "KDF salt"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "4", "65536", "0"), "lanes"},
 	/* Digests. */
 	{"digests", "{}", "exactly one digest"},
@@ -633,6 +640,64 @@ static void every_binary_defect_is_refused(void **state)
 	}
 }
 
+/* Texts that fill their room have no end. */
+static void texts_without_end_are_refused(void **state)
+{
+	static const struct {
+		size_t offset, size;
+		const char *reason;
+	} fields[] = {
+		{24, 48, "does not have the label"},
+		{72, 32, "another checksum than SHA-256"},
+		{168, 40, "malformed UUID"},
+		{208, 48, "subsystem label"},
+		{JSON_OFFSET, METADATA_SIZE - JSON_OFFSET, "bytes behind its JSON text"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		cleanup(freep) uint8_t *data = copy_of_made();
+
+		memset(data + fields[i].offset, '{', fields[i].size);
+		fix_checksum(data);
+		expect_refused("no end", data, fields[i].reason);
+	}
+}
+
+/* The same text, and a space more in one copy. */
+static void longer_copy_is_refused(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+	char *text = (char *)data + METADATA_SIZE + JSON_OFFSET;
+
+	(void)state;
+	text[strlen(text)] = ' ';
+	fix_checksum(data + METADATA_SIZE);
+	expect_refused("longer copy", data, "its two copies differ");
+}
+
+/* What is written for libcryptsetup is read back, up to the last byte of the room. */
+static void metadata_round_trip(void **state)
+{
+	cleanup(freep) char *json = calloc(1, METADATA_SIZE);
+	cleanup(freep) uint8_t *copy = malloc(METADATA_SIZE);
+	struct luks_metadata metadata = {.sequence = 5, .json = json}, back;
+
+	(void)state;
+	assert_true(json && copy);
+	memset(json, 'j', METADATA_SIZE - JSON_OFFSET);
+	memcpy(metadata.uuid, made.facts.uuid, UUID_SIZE);
+	metadata.json_size = METADATA_SIZE - JSON_OFFSET;
+	assert_int_equal(luks_metadata_write(&metadata, 1, copy), -E2BIG);
+	metadata.json_size--;
+	must(luks_metadata_write(&metadata, 1, copy));
+	must(luks_metadata_parse(copy, 1, &back));
+	assert_int_equal(back.sequence, 5);
+	assert_memory_equal(back.uuid, made.facts.uuid, UUID_SIZE);
+	assert_int_equal(back.json_size, metadata.json_size);
+	assert_memory_equal(back.json, json, metadata.json_size);
+}
+
 /* Any new salt with a right checksum is fine: it is there to make checksums differ. */
 static void another_salt_is_accepted(void **state)
 {
@@ -716,6 +781,8 @@ static void other_contents_are_told_apart(void **state)
 	assert_int_equal(luks_header_check(made.data, LUKS_HEADER_SIZE - 1, &header), -EBADMSG);
 	assert_null(header);
 }
+
+static int run(const char *input, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Run a stock tool on @path; @input goes to its standard input. Its exit status. */
 static int run(const char *input, const char *format, ...)
@@ -864,6 +931,23 @@ static void published_images_are_refused(void **state)
 	globfree(&found);
 }
 
+/* Computed with Python's hmac from the layout in luks_mac.c. */
+static void mac_has_its_documented_layout(void **state)
+{
+	HEX(expected, "21a8ae643ecfd243390ccb637c5ec451e94aecfeb73ab3127107c3aef9b06e31");
+	struct luks_facts facts = {
+		.data_offset = LUKS_DATA_OFFSET, .sector_size = 4096, .epoch = 7};
+	cleanup(secret_freep) struct secret *passphrase = NULL;
+	uint8_t mac[MAC_SIZE];
+
+	(void)state;
+	must(uuid_decode("00010203-0405-0607-0809-0a0b0c0d0e0f", facts.uuid));
+	memset(facts.fingerprint, 0x55, sizeof(facts.fingerprint));
+	must(secret_copy("correct horse battery staple", 28, &passphrase));
+	must(luks_mac(&facts, 3, passphrase, mac));
+	assert_memory_equal(mac, expected, sizeof(expected));
+}
+
 static void senseless_arguments_are_refused(void **state)
 {
 	struct luks_slot slot = {made.passphrases[0], NULL};
@@ -902,6 +986,9 @@ int main(void)
 		cmocka_unit_test(every_defect_is_refused),
 		cmocka_unit_test(every_variation_is_accepted),
 		cmocka_unit_test(every_binary_defect_is_refused),
+		cmocka_unit_test(texts_without_end_are_refused),
+		cmocka_unit_test(longer_copy_is_refused),
+		cmocka_unit_test(metadata_round_trip),
 		cmocka_unit_test(another_salt_is_accepted),
 		cmocka_unit_test(strict_json_is_demanded),
 		cmocka_unit_test(nested_member_twice_is_refused),
@@ -910,6 +997,7 @@ int main(void)
 		cmocka_unit_test(stock_cryptsetup_opens_it),
 		cmocka_unit_test(stock_changes_are_accepted),
 		cmocka_unit_test(published_images_are_refused),
+		cmocka_unit_test(mac_has_its_documented_layout),
 		cmocka_unit_test(senseless_arguments_are_refused),
 	};
 
