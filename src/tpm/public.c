@@ -54,7 +54,10 @@ static int key_fingerprint(EVP_PKEY *key, uint8_t ret[static HASH_SHA256_SIZE])
 	return r;
 }
 
-/* The exponent as the TPM writes it: zero stands for 65537. */
+/*
+ * Written out also where it is 65537, for which a zero may stand: systemd names its keys so, but
+ * for one release (systemd#30546).
+ */
 static int read_exponent(EVP_PKEY *key, uint32_t *ret)
 {
 	cleanup(bignump) BIGNUM *e = NULL;
@@ -65,7 +68,7 @@ static int read_exponent(EVP_PKEY *key, uint32_t *ret)
 	value = BN_get_word(e);
 	if (value > UINT32_MAX)
 		return fail(-EOPNOTSUPP, "The policy's RSA key has an exponent above 32 bits");
-	*ret = value == 65537 ? 0 : (uint32_t)value;
+	*ret = (uint32_t)value;
 	return 0;
 }
 
