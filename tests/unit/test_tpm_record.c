@@ -71,12 +71,19 @@ static void write_record(struct swtpm *swtpm, const struct tpm_binding *binding,
 
 static void written_and_read(void **state, const struct tpm_binding *binding)
 {
+	cleanup(secret_freep) struct secret *seen = NULL;
 	struct swtpm *swtpm = *state;
 	struct tpm_record record = make_record(swtpm, binding, RECORD_CONVERTING);
 
+	assert_int_equal(secret_copy(record.fingerprint, 32, &seen), 0);
+	swtpm->watched = seen;
 	assert_read_fails(swtpm, binding, -ENOENT, "no NV index 0x1800100");
 	write_record(swtpm, binding, &record);
 	assert_reads(swtpm, binding, &record);
+	/* Both ways encrypted, in sessions that are salted. */
+	assert_false(swtpm->seen);
+	assert_int_equal(swtpm->unsalted, 0);
+	swtpm->watched = NULL;
 	record.state = RECORD_DONE;
 	record.epoch++;
 	write_record(swtpm, binding, &record);
