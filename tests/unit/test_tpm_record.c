@@ -371,9 +371,9 @@ static void commands_are_few(void **state)
 	struct tpm_binding binding = {.bank = HASH_SHA256, .public_key = policy_key_pem(key)};
 	struct swtpm *swtpm = *state;
 
-	unlock(swtpm, &literal, "literal PCRs", 12);
+	unlock(swtpm, &literal, "literal PCRs", 11);
 	binding.signature = signature = policy_key_sign(key, swtpm->tpm, HASH_SHA256, HASH_SHA256);
-	unlock(swtpm, &binding, "signed policy", 17);
+	unlock(swtpm, &binding, "signed policy", 16);
 }
 
 #define WITH_TPM(test) cmocka_unit_test_setup_teardown(test, swtpm_setup, swtpm_teardown)
