@@ -24,8 +24,10 @@ static inline void bignump(BIGNUM **number)
 
 static int pem_parse(const char *pem, EVP_PKEY **ret)
 {
-	BIO *text;
+	/* The password of an encrypted file: without one OpenSSL would ask on the terminal. */
+	char no_password[] = "";
 	EVP_PKEY *key;
+	BIO *text;
 
 	if (strlen(pem) > TPM_PEM_LIMIT)
 		return fail(-E2BIG, "The policy's public key is longer than %u bytes",
@@ -33,7 +35,7 @@ static int pem_parse(const char *pem, EVP_PKEY **ret)
 	text = BIO_new_mem_buf(pem, (int)strlen(pem));
 	if (!text)
 		return -ENOMEM;
-	key = PEM_read_bio_PUBKEY(text, NULL, NULL, NULL);
+	key = PEM_read_bio_PUBKEY(text, NULL, NULL, no_password);
 	BIO_free(text);
 	if (!key)
 		return fail(-EBADMSG, "The policy's public key is not a public key in PEM");

@@ -281,6 +281,23 @@ static void record_with_borrowed_values(void **state)
 	assert_read_fails(swtpm, &literal, -EKEYREJECTED, "not defined by this image");
 }
 
+/* The attacker has no signature: an index with another policy does not pass for ours. */
+static void signed_record_of_another_system(void **state)
+{
+	cleanup(policy_key_freep) struct policy_key *key = policy_key_new(2048);
+	cleanup(writer_done) struct writer bytes = {};
+	struct tpm_binding binding = {.bank = HASH_SHA256, .public_key = policy_key_pem(key)};
+	struct swtpm *swtpm = *state;
+	struct tpm_record record = make_record(swtpm, &binding, RECORD_DONE);
+	uint8_t policy[32];
+
+	policy_of(&record, policy);
+	assert_int_equal(tpm_record_encode(&record, &bytes), 0);
+	swtpm_define_nv(swtpm, INDEX, ours, (uint16_t)bytes.size, policy);
+	swtpm_write_nv_by_policy(swtpm, INDEX, 1U << 15, bytes.data, bytes.size);
+	assert_read_fails(swtpm, &binding, -EKEYREJECTED, "not defined by this image");
+}
+
 /* ---- States of a TPM ---- */
 
 static void nv_memory_full(void **state)
@@ -391,6 +408,7 @@ int main(void)
 		WITH_TPM(foreign_index_is_refused),
 		WITH_TPM(record_of_another_system),
 		WITH_TPM(record_with_borrowed_values),
+		WITH_TPM(signed_record_of_another_system),
 		WITH_TPM(nv_memory_full),
 		WITH_TPM(owner_password),
 		WITH_TPM(lockout),
