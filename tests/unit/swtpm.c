@@ -100,13 +100,26 @@ static void look(struct swtpm *swtpm, const uint8_t *data, size_t size)
 		swtpm->seen = true;
 }
 
+static uint32_t be32_at(const uint8_t *data)
+{
+	return (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
+}
+
+/* StartAuthSession: header, tpmKey, bind. */
+static void look_at_session(struct swtpm *swtpm, const uint8_t *command)
+{
+	swtpm->unsalted += be32_at(command + 10) == TPM2_RH_NULL;
+	swtpm->bound += be32_at(command + 14) != TPM2_RH_NULL;
+}
+
 static TSS2_RC watch_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
 {
 	struct watch *watch = (struct watch *)context;
 	struct swtpm *swtpm = watch->swtpm;
 
-	watch->code = (uint32_t)command[6] << 24 | (uint32_t)command[7] << 16 |
-		      (uint32_t)command[8] << 8 | command[9];
+	watch->code = be32_at(command + 6);
+	if (watch->code == TPM2_CC_StartAuthSession)
+		look_at_session(swtpm, command);
 	swtpm->commands++;
 	look(swtpm, command, size);
 	if (swtpm->hook && swtpm->hook_code == watch->code) {
@@ -142,6 +155,8 @@ static TSS2_RC watch_receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *
 					   (uint8_t)(swtpm->fail_response >> 8),
 					   (uint8_t)swtpm->fail_response};
 
+		if (swtpm->fail_once)
+			swtpm->fail_response = 0;
 		memcpy(response, failure, sizeof(failure));
 		*size = sizeof(failure);
 	}
@@ -288,8 +303,7 @@ uint32_t swtpm_raw(struct swtpm *swtpm, const uint8_t *command, size_t size)
 					   TSS2_TCTI_TIMEOUT_BLOCK),
 			 TSS2_RC_SUCCESS);
 	assert_true(response_size >= 10);
-	return (uint32_t)response[6] << 24 | (uint32_t)response[7] << 16 |
-	       (uint32_t)response[8] << 8 | response[9];
+	return be32_at(response + 6);
 }
 
 /* ---- States of a TPM ---- */
@@ -359,6 +373,39 @@ void swtpm_lock_out(struct swtpm *swtpm)
 	}
 	assert_int_equal(rc & 0xfff, TPM2_RC_LOCKOUT);
 	Esys_FlushContext(esys, key);
+	end(swtpm, esys);
+}
+
+void swtpm_occupy_srk(struct swtpm *swtpm, bool storage_key)
+{
+	ESYS_CONTEXT *esys = begin(swtpm);
+	TPM2B_SENSITIVE_CREATE sensitive = {};
+	TPML_PCR_SELECTION no_pcrs = {};
+	TPM2B_PUBLIC template = {};
+	TPM2B_DATA outside = {};
+	ESYS_TR key, persistent;
+
+	template.publicArea.type = TPM2_ALG_RSA;
+	template.publicArea.nameAlg = TPM2_ALG_SHA256;
+	template.publicArea.objectAttributes =
+		TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+		TPMA_OBJECT_USERWITHAUTH |
+		(storage_key ? TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT
+			     : TPMA_OBJECT_SIGN_ENCRYPT);
+	template.publicArea.parameters.rsaDetail.symmetric.algorithm =
+		storage_key ? TPM2_ALG_AES : TPM2_ALG_NULL;
+	template.publicArea.parameters.rsaDetail.symmetric.keyBits.aes = 128;
+	template.publicArea.parameters.rsaDetail.symmetric.mode.aes = TPM2_ALG_CFB;
+	template.publicArea.parameters.rsaDetail.scheme.scheme = TPM2_ALG_NULL;
+	template.publicArea.parameters.rsaDetail.keyBits = 2048;
+	assert_int_equal(Esys_CreatePrimary(esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+					    ESYS_TR_NONE, &sensitive, &template, &outside, &no_pcrs,
+					    &key, NULL, NULL, NULL, NULL),
+			 0);
+	assert_int_equal(Esys_EvictControl(esys, ESYS_TR_RH_OWNER, key, ESYS_TR_PASSWORD,
+					   ESYS_TR_NONE, ESYS_TR_NONE, 0x81000001, &persistent),
+			 0);
+	assert_int_equal(Esys_FlushContext(esys, key), 0);
 	end(swtpm, esys);
 }
 

@@ -71,12 +71,19 @@ static void write_record(struct swtpm *swtpm, const struct tpm_binding *binding,
 
 static void written_and_read(void **state, const struct tpm_binding *binding)
 {
+	cleanup(secret_freep) struct secret *seen = NULL;
 	struct swtpm *swtpm = *state;
 	struct tpm_record record = make_record(swtpm, binding, RECORD_CONVERTING);
 
+	assert_int_equal(secret_copy(record.fingerprint, 32, &seen), 0);
+	swtpm->watched = seen;
 	assert_read_fails(swtpm, binding, -ENOENT, "no NV index 0x1800100");
 	write_record(swtpm, binding, &record);
 	assert_reads(swtpm, binding, &record);
+	/* Both ways encrypted, in sessions that are salted. */
+	assert_false(swtpm->seen);
+	assert_int_equal(swtpm->unsalted, 0);
+	swtpm->watched = NULL;
 	record.state = RECORD_DONE;
 	record.epoch++;
 	write_record(swtpm, binding, &record);
@@ -274,6 +281,23 @@ static void record_with_borrowed_values(void **state)
 	assert_read_fails(swtpm, &literal, -EKEYREJECTED, "not defined by this image");
 }
 
+/* The attacker has no signature: an index with another policy does not pass for ours. */
+static void signed_record_of_another_system(void **state)
+{
+	cleanup(policy_key_freep) struct policy_key *key = policy_key_new(2048);
+	cleanup(writer_done) struct writer bytes = {};
+	struct tpm_binding binding = {.bank = HASH_SHA256, .public_key = policy_key_pem(key)};
+	struct swtpm *swtpm = *state;
+	struct tpm_record record = make_record(swtpm, &binding, RECORD_DONE);
+	uint8_t policy[32];
+
+	policy_of(&record, policy);
+	assert_int_equal(tpm_record_encode(&record, &bytes), 0);
+	swtpm_define_nv(swtpm, INDEX, ours, (uint16_t)bytes.size, policy);
+	swtpm_write_nv_by_policy(swtpm, INDEX, 1U << 15, bytes.data, bytes.size);
+	assert_read_fails(swtpm, &binding, -EKEYREJECTED, "not defined by this image");
+}
+
 /* ---- States of a TPM ---- */
 
 static void nv_memory_full(void **state)
@@ -364,9 +388,9 @@ static void commands_are_few(void **state)
 	struct tpm_binding binding = {.bank = HASH_SHA256, .public_key = policy_key_pem(key)};
 	struct swtpm *swtpm = *state;
 
-	unlock(swtpm, &literal, "literal PCRs", 12);
+	unlock(swtpm, &literal, "literal PCRs", 11);
 	binding.signature = signature = policy_key_sign(key, swtpm->tpm, HASH_SHA256, HASH_SHA256);
-	unlock(swtpm, &binding, "signed policy", 17);
+	unlock(swtpm, &binding, "signed policy", 16);
 }
 
 #define WITH_TPM(test) cmocka_unit_test_setup_teardown(test, swtpm_setup, swtpm_teardown)
@@ -384,6 +408,7 @@ int main(void)
 		WITH_TPM(foreign_index_is_refused),
 		WITH_TPM(record_of_another_system),
 		WITH_TPM(record_with_borrowed_values),
+		WITH_TPM(signed_record_of_another_system),
 		WITH_TPM(nv_memory_full),
 		WITH_TPM(owner_password),
 		WITH_TPM(lockout),
