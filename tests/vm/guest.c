@@ -509,6 +509,9 @@ static void order_mount(void)
 
 static void order_poweroff(void)
 {
+	/* Read-only first, so that the file system on the disk is clean. */
+	sync();
+	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	sync();
 	reboot(RB_POWER_OFF);
 }
