@@ -60,7 +60,7 @@ struct tpm_binding {
 	enum hash_algorithm bank;
 	uint32_t pcrs;		/* mask of literal PCRs; TPM_PCR_IDENTITY is added */
 	const char *public_key; /* PEM text: signed PCR 11 policy first; or NULL */
-	const char *signature;	/* text of tpm2-pcr-signature.json; needed to unseal when signed */
+	const char *signature;	/* text of tpm2-pcr-signature.json; needed when signed */
 	bool legacy_primary;	/* conventions §1.3: transient primary, no tpm2_srk in the token */
 };
 

@@ -580,6 +580,9 @@ static void signature_by_another_key(void **state)
 	sealed = seal(swtpm, &binding, secret);
 	binding.signature = foreign;
 	assert_refuses(swtpm, &binding, sealed, NULL, -EKEYREJECTED, "no signature by");
+	binding.public_key = policy_key_pem(other);
+	assert_refuses(swtpm, &binding, sealed, NULL, -EKEYREJECTED, "another policy key");
+	binding.public_key = policy_key_pem(key);
 	assert_fails(tpm_seal(swtpm->tpm, &binding, secret, &none), -EKEYREJECTED, "no signature");
 	/* The right fingerprint over the wrong signature. */
 	sig = strstr(signature, "\"sig\": \"");

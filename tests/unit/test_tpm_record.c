@@ -167,8 +167,27 @@ static void values_must_fit(void **state)
 	record = make_record(swtpm, &literal, RECORD_DONE);
 	record.sealed_values.values[7][0] ^= 1;
 	assert_fails(tpm_record_write(swtpm->tpm, INDEX, &literal, &record), -EREMCHG, "(PCR 7)");
-	/* Defined by then, but nothing was written: as good as none. */
+	/* Nothing is left behind that a right one could not replace. */
+	assert_read_fails(swtpm, &literal, -ENOENT, "no NV index");
+	record = make_record(swtpm, &literal, RECORD_DONE);
+	write_record(swtpm, &literal, &record);
+	assert_reads(swtpm, &literal, &record);
+}
+
+static void defined_but_not_written(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tpm_record record = make_record(swtpm, &literal, RECORD_DONE);
+
+	/* The power was cut between the two. */
+	swtpm->fail_code = TPM2_CC_NV_DefineSpace;
+	swtpm->fail_response = TPM2_RC_FAILURE;
+	assert_fails(tpm_record_write(swtpm->tpm, INDEX, &literal, &record), -EIO, "failure mode");
+	swtpm->fail_response = 0;
+	swtpm_restart(swtpm);
 	assert_read_fails(swtpm, &literal, -ENOENT, "never written");
+	write_record(swtpm, &literal, &record);
+	assert_reads(swtpm, &literal, &record);
 }
 
 static void changed_pcr_is_named(void **state)
@@ -403,6 +422,7 @@ int main(void)
 		WITH_TPM(signed_record),
 		WITH_TPM(many_pcrs),
 		WITH_TPM(values_must_fit),
+		WITH_TPM(defined_but_not_written),
 		WITH_TPM(changed_pcr_is_named),
 		WITH_TPM(other_configuration),
 		WITH_TPM(foreign_index_is_refused),
