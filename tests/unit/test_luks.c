@@ -456,6 +456,8 @@ static const struct {
 	{"keyslots/1.", "{}", "no number from 0 to 31"},
 	{"keyslots/1:", "{}", "no number from 0 to 31"},
 	{"keyslots/4294967296", "{}", "no number from 0 to 31"},
+	{"keyslots/0", "[]", "keyslot 0 is not an object"},
+	{"tokens/1", "[]", "type that is not known"},
 	{"keyslots/", "{}", "no number from 0 to 31"},
 	{"keyslots", "{}", "has no keyslot"},
 	/* Attack 26: what a KDF costs. */
