@@ -458,6 +458,8 @@ static const struct {
 	{"keyslots/1.", "{}", "no number from 0 to 31"},
 	{"keyslots/1:", "{}", "no number from 0 to 31"},
 	{"keyslots/4294967296", "{}", "no number from 0 to 31"},
+	{"keyslots/0", "[]", "keyslot 0 is not an object"},
+	{"tokens/1", "[]", "type that is not known"},
 	{"keyslots/", "{}", "no number from 0 to 31"},
 	{"keyslots", "{}", "has no keyslot"},
 	/* Attack 26: what a KDF costs. */
@@ -875,6 +877,61 @@ static void stock_changes_are_accepted(void **state)
 	unlink(path);
 }
 
+/* A loop device of @size bytes; false: there is none to be had. */
+static bool attach_loop(off_t size, char *name, size_t name_size)
+{
+	char path[100], command[200];
+	FILE *pipe;
+
+	write_disk(path, sizeof(path));
+	assert_int_equal(truncate(path, size), 0);
+	snprintf(command, sizeof(command), "losetup -f --show %s 2>/dev/null", path);
+	pipe = popen(command, "r");
+	if (!pipe || !fgets(name, (int)name_size, pipe))
+		name[0] = '\0';
+	if (pipe)
+		pclose(pipe);
+	unlink(path);
+	name[strcspn(name, "\n")] = '\0';
+	return name[0] != '\0';
+}
+
+/* Refused before device-mapper is asked for anything. */
+static int activate_on_size(const struct luks_header *header, off_t size)
+{
+	char loop[64];
+	int r;
+
+	if (!attach_loop(size, loop, sizeof(loop)))
+		return 1;
+	r = luks_header_activate(header, loop, "cvmroot-unit-test", made.volume_key);
+	run("", "losetup -d %s", loop);
+	return r;
+}
+
+static void devices_of_a_wrong_size_are_refused(void **state)
+{
+	static const off_t sizes[] = {16 * MIB, 16 * MIB + 512, 32 * MIB + 512};
+	struct luks_header *header = NULL;
+	int results[ARRAY_SIZE(sizes)];
+
+	(void)state;
+	must(luks_header_check(made.data, made.size, &header));
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		results[i] = activate_on_size(header, sizes[i]);
+	assert_int_equal(luks_header_activate(header, "/dev/null", "cvmroot-unit-test",
+					      made.volume_key),
+			 -EMEDIUMTYPE);
+	luks_header_free(header);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		if (results[i] == 1) {
+			print_message("skipped: no loop device can be attached here\n");
+			skip();
+		}
+		assert_int_equal(results[i], -EMEDIUMTYPE);
+	}
+}
+
 /* The JSON text of a published image in a binary header that passes. */
 static void expect_json_refused(const char *what, const uint8_t *image)
 {
@@ -996,6 +1053,7 @@ int main(void)
 		cmocka_unit_test(other_contents_are_told_apart),
 		cmocka_unit_test(stock_cryptsetup_opens_it),
 		cmocka_unit_test(stock_changes_are_accepted),
+		cmocka_unit_test(devices_of_a_wrong_size_are_refused),
 		cmocka_unit_test(published_images_are_refused),
 		cmocka_unit_test(mac_has_its_documented_layout),
 		cmocka_unit_test(senseless_arguments_are_refused),
