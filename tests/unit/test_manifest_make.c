@@ -38,10 +38,18 @@ static int shell(const char *format, ...)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+static void show_log(void)
+{
+	cleanup(freep) char *command = NULL;
+
+	if (asprintf(&command, "cat %s/log >&2", scratch) >= 0 && system(command) != 0)
+		fprintf(stderr, "the command left no log\n");
+}
+
 static void must(const char *command)
 {
 	if (shell("%s", command) != 0) {
-		(void)!system("cat /tmp/test-manifest-make-*/log >&2");
+		show_log();
 		fail_msg("%s", command);
 	}
 }
