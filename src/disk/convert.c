@@ -11,41 +11,38 @@
 /*
  * Why a cut at any instant is harmless.
  *
- * The disk may lose, keep or tear (in units of 512 bytes) every write since the last flush, in any
- * order. The invariant: for each used chunk, its plaintext is durable at its old place, or its
- * ciphertext is durable at its new place; nothing is written at a place whose content is not
- *durable elsewhere. The steps, with "|" for a flush:
+ * The disk may keep, lose or tear (in units of 512 bytes) every write since the last flush, in any
+ * order. The invariant: the content of each used chunk is durable, as plaintext at its old place or
+ * as ciphertext at its new one; nothing is written at a place whose plaintext is not yet durable
+ * elsewhere. The steps, with "|" for a flush:
  *
- *	begin:  wipe both slots | header copy | record(all chunks to do) |
- *	batch:  store chunks of batch 1 | record 1, store chunks of batch 2 | record 2, ...
- *	end:    ... store chunks of the last batch | record(0), header to the front |
- *	        wipe the tail but the newest record | wipe the newest record |
+ *	begin:  wipe both slots | header copy | record: all to do |
+ *	batch:  store batch 1 | record 1, store batch 2 | record 2, ... store the last batch |
+ *	end:    record: nothing to do, header to the front | wipe the header copy | wipe the slots |
  *
  * Storing chunk d changes only place d+16, where chunk d+16 was. By the choice of batches
- * (convert_batch_below) that one is unused or of an earlier batch, and so behind a flush: its new
- * place, d+32, is durable, and nothing writes there again. This holds for zeroing too. The front
- * overwrites chunks 0 to 15, all behind the last batch's flush. Hence the invariant.
+ * (convert_batch_below) that chunk is unused, or of an earlier batch and so behind a flush: it is
+ * durable at place d+32, which nothing changes any more. This goes for zeroing as well. The front
+ * overwrites chunks 0 to 15, which are behind the last batch's flush. Hence the invariant.
  *
- * Record k says that batch k is durable, and is written behind the flush that made it so. It needs
- *no flush of its own: when batch k+1 is flushed, record k is durable too, so the newest durable
- *record is at most one batch late. After a cut the record thus names batch k as done, where
+ * Record k says that the batches up to k are durable, and is written behind the flush that made
+ * them so: it never says too much. It has no flush of its own: the one of batch k+1 makes it
+ * durable, so it may say too little, by one batch. When it is the newest after a cut,
  *
- *  - batch k+1 is not durable: its sources are intact, since only a batch behind its flush
- *overwrites them. Or
- *  - batch k+1 is durable, its record is not, and batch k+2 (or the front) has overwritten some of
- *    its sources.
+ *  - batch k+1 is not all durable: its old places are intact, since only what comes behind its
+ *flush overwrites them. Or
+ *  - batch k+1 is durable, its record was lost, and batch k+2 (or the front) has overwritten some
+ *of its old places.
  *
  * The manifest tells the two apart, chunk by chunk: the first batch of a run takes a chunk from its
- * old place if it is there, else it must decrypt at its new place to what the manifest says. Both
- *are authenticated by the same digest. The zeroing is simply done again. Batches depend on the
- *manifest and the record alone, so "batch k+1" means the same to both runs. One flush for each
- *batch.
+ * old place if that holds what the manifest says, else it must decrypt at its new place to just
+ * that, and stays there. The zeroing is done again. Both runs mean the same by "batch k+1", because
+ * batches follow from the manifest and the record alone. So one flush for each batch is enough.
  *
- * A valid record implies a header, at the front if not in the copy: the copy is wiped only behind
- *the flush that made the front durable. The older record is wiped behind that same flush and before
- * the newest one, so that no record is ever older than what it was when the cut came.
- *
- * Two slots alternate so that the write of one record never endangers the one before.
+ * Two slots alternate, so that writing a record never endangers the one before it. A valid record
+ * implies a header: at the front when it is not in the copy, because the copy is wiped behind the
+ * flush of the front. Of the two records at the end either may outlive the other: the older one
+ *says too little by one batch, as above.
  */
 
 static int check_conversion(const struct conversion *conversion)
@@ -336,22 +333,16 @@ static int write_front(const struct disk_io *io, const uint8_t *header, size_t s
 	return r < 0 ? r : convert_flush(io);
 }
 
-/* All but the newest record, then that one. */
-static int wipe_tail(const struct conversion *conversion, const struct convert_record *record)
+/* The header copy, then what would be looked for. */
+static int wipe_tail(const struct disk_io *io, const struct manifest *manifest)
 {
-	const struct disk_io *io = conversion->io;
-	uint64_t start = tail_offset(conversion->manifest), end = start + CONVERT_SHIFT;
-	uint64_t slot = slot_offset(conversion->manifest, record->sequence);
-	int r = 0;
+	uint64_t start = tail_offset(manifest), slots = CONVERT_SLOTS * CONVERT_SLOT_STRIDE;
+	int r = convert_zero(io, CONVERT_SHIFT - slots, start + slots);
 
-	if (slot > start)
-		r = convert_zero(io, slot - start, start);
-	if (r == 0)
-		r = convert_zero(io, end - slot - CONVERT_SLOT_SIZE, slot + CONVERT_SLOT_SIZE);
 	if (r == 0)
 		r = convert_flush(io);
 	if (r == 0)
-		r = convert_zero(io, CONVERT_SLOT_SIZE, slot);
+		r = convert_zero(io, slots, start);
 	return r < 0 ? r : convert_flush(io);
 }
 
@@ -386,7 +377,7 @@ int convert_run(const struct conversion *conversion, const struct convert_option
 		return r;
 	if (!at_front)
 		r = write_front(conversion->io, header, record.header_size);
-	return r < 0 ? r : wipe_tail(conversion, &record);
+	return r < 0 ? r : wipe_tail(conversion->io, conversion->manifest);
 }
 
 /* --- verify --- */

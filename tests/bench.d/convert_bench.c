@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "disk/convert_chunk.h"
+#include "disk/convert_crew.h"
 #include "disk/manifest_make.h"
 
 static double now(void)
@@ -121,13 +122,14 @@ static int bench_copy(const struct disk_io *io, const struct manifest *manifest,
 		      const struct convert_options *options, double *ret)
 {
 	struct copy copy = {.io = io, .manifest = manifest, .next = manifest->chunks_count};
+	unsigned int count = crew_threads(options);
 	pthread_t threads[64];
 	double start = now();
 
 	pthread_mutex_init(&copy.lock, NULL);
-	for (unsigned int i = 0; i < options->threads; i++)
+	for (unsigned int i = 0; i < count; i++)
 		pthread_create(&threads[i], NULL, copy_thread, &copy);
-	for (unsigned int i = 0; i < options->threads; i++)
+	for (unsigned int i = 0; i < count; i++)
 		pthread_join(threads[i], NULL);
 	if (copy.error == 0)
 		copy.error = convert_flush(io);
