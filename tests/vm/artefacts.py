@@ -9,12 +9,14 @@ import os
 import pathlib
 import shutil
 import subprocess
+import time
 
 import disk
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 TOOLS = ROOT / "image-tools"
+CVMROOT = BUILD / "src" / "cli" / "cvmroot"
 GUEST = BUILD / "tests" / "vm" / "guest"
 WORK = BUILD / "vm-work"
 CACHE = pathlib.Path(os.environ.get("CVMROOT_CACHE") or "/var/cache/cvmroot")
@@ -40,7 +42,7 @@ def content_key(*paths):
     for path in paths:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
-            if file.is_file():
+            if not file.is_dir():
                 total.update(f"{file.relative_to(ROOT)} {file.stat().st_mode:o}\n".encode())
                 total.update(hashlib.sha256(file.read_bytes()).digest())
     return total.hexdigest()[:16]
@@ -78,7 +80,7 @@ def make_tree(suite, folder):
 
 def find_libraries(tree, program):
     """Paths in the tree of the libraries that a program loads, as its own linker sees them."""
-    lines = disk.run("chroot", tree, "ldd", "/" + program).decode().splitlines()
+    lines = disk.run("chroot", tree, "ldd", f"/{program}").decode().splitlines()
     words = [word for line in lines for word in line.split() if word.startswith("/")]
     return [pathlib.Path(word.lstrip("/")) for word in words]
 
@@ -116,17 +118,23 @@ def make_suite(suite, folder):
     shutil.rmtree(tree)
 
 
+def remove_old(pattern):
+    """Leave what another checkout may be using now."""
+    for path in CACHE.glob(pattern):
+        if path.is_dir() and time.time() - path.stat().st_mtime > 24 * 3600:
+            shutil.rmtree(path)
+
+
 def kernel_and_initrd(suite):
     """Cached by the build and everything that goes into an initrd."""
-    key = content_key(BUILD / "src" / "cvmroot", TOOLS, ROOT / "dracut-module", ROOT / "units",
+    key = content_key(CVMROOT, TOOLS, ROOT / "dracut-module", ROOT / "units",
                       pathlib.Path(__file__))
     folder = CACHE / f"vm-{suite}-{key}"
     with locked(f"vm-{suite}"):
         if not folder.is_dir():
-            for old in CACHE.glob(f"vm-{suite}-*"):
-                if old.is_dir():
-                    shutil.rmtree(old)
+            remove_old(f"vm-{suite}-*")
             scratch = CACHE / f"vm-{suite}-new"
+            shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
             make_suite(suite, scratch)
             scratch.rename(folder)

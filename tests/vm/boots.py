@@ -124,7 +124,7 @@ def rescue(lab, commands):
             b"[Unit]\nDefaultDependencies=no\nRequires=vmtest-rescue.service\n",
     }
     before = disk.digest(lab.disk)
-    boot = lab.machine(extra=extra, words="rd.systemd.unit=vmtest-rescue.target").run(120)
+    boot = lab.machine(extra=extra, words="rd.systemd.unit=vmtest-rescue.target").run(300)
     require(disk.digest(lab.disk) == before, "the rescue wrote to the disk")
     return boot
 

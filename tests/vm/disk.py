@@ -182,8 +182,8 @@ def decrypt(path, key, target, size=None):
 
 
 def check_filesystem(path):
-    """e2fsck's verdict on a copy whose journal may be replayed: clean, or its words."""
-    result = subprocess.run(["e2fsck", "-fy", str(path)], stdout=subprocess.PIPE,
+    """None where e2fsck finds a file system clean, else its words."""
+    result = subprocess.run(["e2fsck", "-fn", str(path)], stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, text=True, check=False)
     return None if result.returncode == 0 else result.stdout
 

@@ -9,7 +9,7 @@ from machine import Drive, note, require
 from scenario import scenario
 
 SLOW = 8 * MIB  # bytes a second: a conversion takes seconds, so that a cut can hit it
-STARTED = r"(?i)encrypt|convert"
+STARTED = "cvmroot: encrypting"
 
 
 def finish_after_cut(lab):
@@ -31,7 +31,7 @@ def kill_once(name, share):
     machine = lab.machine(first_boot_orders("killed"),
                           [Drive(lab.disk, bytes_per_second=SLOW)])
     with machine.start() as boot:
-        boot.wait_text(STARTED, 60)
+        boot.wait_text(STARTED, 200)
         running = boot.run_for(moment)
     note(f"killed {moment:.2f} s of about {length:.1f} s into the conversion; "
          f"still running: {running}")
@@ -71,7 +71,7 @@ def fail_io(name, event):
     middle = disk.START + disk.SHIFT + 20 * MIB
     rules = [{"event": event, "sector": sector, "errno": 5, "once": False, "immediately": True}
              for sector in range(middle // 512, middle // 512 + 8 * MIB // 512, 2048)]
-    boot = lab.machine(drives=[Drive(lab.disk, rules=rules)]).run(120)
+    boot = lab.machine(drives=[Drive(lab.disk, rules=rules)]).run(300)
     require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
     require("end" not in boot.results(), "the root was booted")
     lab.require_sentence(boot, r"cvmroot.*(input/output error|I/O error|could not (read|write))")

@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,8 +40,9 @@
 
 #include "sha256.h"
 
-#define RESULTS "/dev/vport0p1"
-#define TPM	"/dev/tpmrm0"
+#define RESULTS	     "/dev/vport0p1"
+#define TPM	     "/dev/tpmrm0"
+#define WAIT_SECONDS 60
 
 static int results_fd = -1;
 
@@ -264,19 +266,20 @@ static void order_open(const char *name, const char *path)
 static void order_wait(const char *name, const char *path)
 {
 	char folder[256], events[4096];
-	time_t end = time(NULL) + 60;
+	time_t end = time(NULL) + WAIT_SECONDS;
+	struct pollfd watch = {.fd = inotify_init1(IN_CLOEXEC), .events = POLLIN};
 	char *slash;
-	int fd = inotify_init1(IN_CLOEXEC);
 
 	snprintf(folder, sizeof(folder), "%s", path);
 	slash = strrchr(folder, '/');
 	if (slash)
 		*slash = '\0';
-	inotify_add_watch(fd, folder, IN_CREATE | IN_MOVED_TO | IN_ATTRIB);
+	inotify_add_watch(watch.fd, folder, IN_CREATE | IN_MOVED_TO | IN_ATTRIB);
 	while (access(path, F_OK) < 0 && time(NULL) < end)
-		if (read(fd, events, sizeof(events)) < 0)
+		if (poll(&watch, 1, (int)(end - time(NULL)) * 1000) <= 0 ||
+		    read(watch.fd, events, sizeof(events)) < 0)
 			break;
-	close(fd);
+	close(watch.fd);
 	if (access(path, F_OK) < 0)
 		send_error(name);
 }
@@ -506,6 +509,9 @@ static void order_mount(void)
 
 static void order_poweroff(void)
 {
+	/* Read-only first, so that the file system on the disk is clean. */
+	sync();
+	mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL);
 	sync();
 	reboot(RB_POWER_OFF);
 }

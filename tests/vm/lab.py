@@ -108,7 +108,7 @@ class Lab:
 
     @staticmethod
     def make_manifest(filesystem, manifest):
-        disk.run(artefacts.BUILD / "src" / "cvmroot", "manifest", filesystem, manifest)
+        disk.run(artefacts.CVMROOT, "manifest", "--output", manifest, filesystem)
 
     def make_tpm(self):
         self.tpm = VirtualTpm(self.folder / "tpm").create()
@@ -129,7 +129,7 @@ class Lab:
     # ---- Boots ----
 
     def initrd(self, extra=None):
-        files = stub_overlay()
+        files = stub_overlay() if self.tpm else {}
         files["etc/cvmroot/cvmroot.toml"] = self.config.encode()
         files["etc/cvmroot/root.manifest"] = self.manifest.read_bytes()
         files.update(extra or {})
@@ -142,7 +142,7 @@ class Lab:
         return Machine(self.folder / f"vm{self.machine_count}", drives or [Drive(self.disk)],
                        self.tpm, self.suite.kernel, self.initrd(extra), line, memory=memory)
 
-    def boot(self, orders=(), timeout=120, **options):
+    def boot(self, orders=(), timeout=300, **options):
         """Boot to the end; the root's program must have run."""
         boot = self.machine(orders, **options).run(timeout)
         note(f"off after {boot.seconds:.1f} s")
@@ -150,7 +150,7 @@ class Lab:
         require("end" in boot.results(), f"the root's program did not run:\n{boot.tail()}")
         return boot
 
-    def refuse(self, sentence, timeout=120, **options):
+    def refuse(self, sentence, timeout=300, **options):
         """
         Boot and see it refused: the sentence (a regular expression) on the console, the power
         off, the root's program not run, and not one bit of the disk changed.

@@ -134,7 +134,7 @@ class Machine:
         self.boots += 1
         return Boot(self, self.folder / f"boot{self.boots}")
 
-    def run(self, timeout=90):
+    def run(self, timeout=300):
         """Power on, wait until the machine is off again."""
         with self.start() as boot:
             boot.wait_end(timeout)

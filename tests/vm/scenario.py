@@ -8,7 +8,7 @@ class Skip(Exception):
     """This machine cannot run the scenario; the text says why."""
 
 
-def scenario(timeout=300):
+def scenario(timeout=900):
     """Register a function as the scenario of its name, in seconds of time at most."""
     def register(function):
         SCENARIOS[function.__name__.replace("_", "-")] = (function, timeout)
