@@ -63,7 +63,7 @@ make_scratch() { # VARIABLE
 }
 
 # Run a command in a tree, in mount and process namespaces of its own: whatever it leaves behind,
-# mounted or running, ends with it.
+# mounted or running, ends with it. $IN_TREE_BIND is seen as /run/out, $IN_TREE_NETWORK gives it names.
 in_tree() { # TREE COMMAND...
 	local tree=$1
 	shift
@@ -75,6 +75,13 @@ in_tree() { # TREE COMMAND...
 		mount --rbind /dev "$tree/dev"
 		mount -t tmpfs -o mode=1777 tmpfs "$tree/tmp"
 		mount -t tmpfs -o mode=755 tmpfs "$tree/run"
+		if [ -n "${IN_TREE_NETWORK:-}" ]; then
+			mkdir -p "$tree/run/systemd/resolve"
+			cp -L /etc/resolv.conf "$tree/run/systemd/resolve/stub-resolv.conf"
+			cp -L /etc/resolv.conf "$tree/run/systemd/resolve/resolv.conf"
+			[ ! -f "$tree/etc/resolv.conf" ] || [ -L "$tree/etc/resolv.conf" ] ||
+				mount --bind /etc/resolv.conf "$tree/etc/resolv.conf"
+		fi
 		[ -z "${IN_TREE_BIND:-}" ] || { mkdir -p "$tree/run/out"; mount --bind "$IN_TREE_BIND" "$tree/run/out"; }
 		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root TMPDIR=/tmp \
 			INITRD=No DEBIAN_FRONTEND=noninteractive chroot "$tree" "$@"
@@ -111,7 +118,7 @@ suite_packages() { # SUITE
 	)
 	case $1 in
 	trixie)
-		printf '%s\n' "${common[@]/%libtss2-esys-3.0.2-0/libtss2-esys-3.0.2-0t64}" \
+		printf '%s\n' systemd-cryptsetup "${common[@]/%libtss2-esys-3.0.2-0/libtss2-esys-3.0.2-0t64}" \
 			libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libtss2-tcti-device0t64 libext2fs2t64 libssl3t64
 		;;
 	bookworm)
@@ -119,4 +126,35 @@ suite_packages() { # SUITE
 		;;
 	*) die "unknown suite $1: trixie and bookworm are known" ;;
 	esac
+}
+
+# This machine's name in the EFI world, and the type of its root partition (UAPI.2).
+efi_name() {
+	case $(uname -m) in
+	x86_64) echo x64 ;;
+	aarch64) echo aa64 ;;
+	*) die "images for $(uname -m) are not made yet" ;;
+	esac
+}
+root_type() {
+	case $(uname -m) in
+	x86_64) echo 4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709 ;;
+	aarch64) echo B921B045-1DF0-41C3-AF44-4C6F280D3FAE ;;
+	*) die "images for $(uname -m) are not made yet" ;;
+	esac
+}
+export esp_type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B
+
+# The program in a build folder, which runs on this machine.
+built_program() { # BUILD
+	local path
+	for path in "$1/src/cli/cvmroot" "$1/src/cvmroot"; do
+		[ -x "$path" ] && printf '%s\n' "$path" && return 0
+	done
+	die "$1 has no program: run \"meson setup $1 && ninja -C $1\" first"
+}
+
+# 1536M, 2G, ... in bytes.
+parse_size() { # TEXT
+	numfmt --from=iec -- "$1" 2>/dev/null || die "not a size: $1"
 }

@@ -179,7 +179,10 @@ cvmroot_install_masks() {
         ln -sf /dev/null "$etc/system/$name"
     done
     for name in "${cvmroot_replaced_units[@]}"; do
-        ln -sf "$systemdsystemunitdir/cvmroot-fail.service" "$etc/system/$name"
+        # A copy: one unit under several names would be in conflict with itself, since
+        # sysinit.target excludes emergency.service and rescue.target needs both.
+        rm -f "$etc/system/$name"
+        cp "$dracutsysrootdir$systemdsystemunitdir/cvmroot-fail.service" "$etc/system/$name"
     done
     for name in "${cvmroot_masked_generators[@]}"; do
         ln -sf /dev/null "$etc/system-generators/$name"

@@ -8,6 +8,9 @@
 #include <string.h>
 #include <termios.h>
 
+/* The console may be in raw mode: bring the carriage back ourselves. */
+#define LINE_END "\r\n"
+
 void console_line(const char *format, ...)
 {
 	cleanup(closep) int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
@@ -17,10 +20,9 @@ void console_line(const char *format, ...)
 	if (fd < 0)
 		return;
 	va_start(args, format);
-	vsnprintf(line, sizeof(line) - 2, format, args);
+	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	/* The console may be in raw mode: bring the carriage back ourselves. */
-	strcat(line, "\r\n");
 	file_write(fd, line, strlen(line));
+	file_write(fd, LINE_END, strlen(LINE_END));
 	tcdrain(fd);
 }

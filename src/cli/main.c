@@ -7,12 +7,7 @@
 
 /* In the order of --help. */
 static const struct verb *const verbs[] = {
-	&verb_boot,
-	&verb_fail,
-	&verb_manifest,
-	&verb_check_config,
-	&verb_status,
-	&verb_reset,
+	&verb_boot, &verb_fail, &verb_manifest, &verb_check_config, &verb_status, &verb_reset,
 };
 
 static int print_help(void)
@@ -33,6 +28,12 @@ static int print_help(void)
 	       "  --version      print the version\n"
 	       "\n"
 	       "See cvmroot(8), cvmroot.toml(5) and cvmroot(7).\n");
+	return EXIT_OK;
+}
+
+static int print_version(void)
+{
+	printf("cvmroot %s\n", CVMROOT_VERSION);
 	return EXIT_OK;
 }
 
@@ -78,7 +79,7 @@ static int dispatch(int argc, char **argv)
 		if (strcmp(argv[first], "--help") == 0)
 			return print_help();
 		if (strcmp(argv[first], "--version") == 0)
-			return printf("cvmroot %s\n", CVMROOT_VERSION) < 0;
+			return print_version();
 		if (strcmp(argv[first], "--debug") != 0)
 			return usage_error("unknown option ", argv[first]);
 		log_set_debug(true);

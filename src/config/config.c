@@ -129,7 +129,7 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
 
 static bool is_set(const struct config_key *row, const struct config *config)
 {
-	return strcmp(row->name, "public-key") != 0 || config->tpm2_public_key;
+	return !row->optional || *(char *const *)(const void *)((const char *)config + row->offset);
 }
 
 void config_show(const struct config *config, FILE *out)

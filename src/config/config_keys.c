@@ -49,10 +49,7 @@ static void show_text(const char *text, FILE *out)
 
 static void show_string(SHOW)
 {
-	const char *text = *CONST_FIELD(char *, row, config);
-
-	if (text)
-		show_text(text, out);
+	show_text(*CONST_FIELD(char *, row, config), out);
 }
 
 /* An absolute path without ".." and without surprises for a terminal. */
@@ -398,7 +395,8 @@ const struct config_key config_keys[] = {
 	{"tpm2", "pcrs", TOML_ARRAY, read_pcrs, show_pcrs, NO_FIELD},
 	{"tpm2", "bank", TOML_STRING, read_bank, show_bank, NO_FIELD},
 	{"tpm2", "profile", TOML_STRING, read_profile, show_profile, NO_FIELD},
-	{"tpm2", "public-key", TOML_STRING, read_path, show_string, AT(tpm2_public_key)},
+	{"tpm2", "public-key", TOML_STRING, read_path, show_string, AT(tpm2_public_key),
+	 .optional = true},
 	{"tpm2", "signature", TOML_STRING, read_path, show_string, AT(tpm2_signature)},
 	{"tpm2", "nv-index", TOML_INTEGER, read_nv_index, show_nv_index, NO_FIELD, 0x01800000,
 	 0x01bfffff},

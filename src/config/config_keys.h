@@ -13,10 +13,11 @@ struct config_key {
 	/* The type is right already. -EBADMSG with a sentence by toml_fail(), -ENOMEM. */
 	int (*read)(const struct config_key *row, const struct toml *toml,
 		    const struct toml_key *key, struct config *config);
-	/* The value in TOML syntax; nothing when it is not set. */
+	/* The value in TOML syntax. */
 	void (*show)(const struct config_key *row, const struct config *config, FILE *out);
 	size_t offset;	       /* of the field, for readers that serve more than one key */
 	unsigned int min, max; /* of a number */
+	bool optional;	       /* a string that may be NULL: there is no default */
 };
 
 extern const struct config_key config_keys[];

@@ -3,16 +3,17 @@
 
 #include <string.h>
 
-static bool needs_escape(char c)
+/* What systemd's xescape() would escape with ':' as the separator. */
+static bool needs_escape(unsigned char c)
 {
-	return c == ':' || (unsigned char)c < 0x20 || c == 0x7f;
+	return c < 0x20 || c >= 0x7f || c == ':' || c == '\\';
 }
 
 /* @ret has room for four bytes for each of the name's, and a NUL. */
 static void escape_name(const char *name, char *ret)
 {
 	for (; *name != '\0'; name++) {
-		if (!needs_escape(*name)) {
+		if (!needs_escape((unsigned char)*name)) {
 			*ret++ = *name;
 			continue;
 		}

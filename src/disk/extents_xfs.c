@@ -190,7 +190,7 @@ static int take_record(struct gap *gap, const struct fsmap *record)
 		return -EOPNOTSUPP;
 	if (!(record->fmr_flags & FMR_OF_SPECIAL_OWNER) || record->fmr_owner != FMR_OWN_FREE)
 		return 0;
-	if (record->fmr_physical < gap->from ||
+	if (record->fmr_physical < gap->from || record->fmr_physical > gap->manifest->fs_size ||
 	    record->fmr_length > gap->manifest->fs_size - record->fmr_physical)
 		return -EBADMSG;
 	r = extents_add(gap->manifest, gap->from, record->fmr_physical - gap->from);

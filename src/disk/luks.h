@@ -24,7 +24,7 @@ struct luks_facts {
 	uint64_t data_offset; /* bytes */
 	uint32_t sector_size;
 	uint64_t epoch;
-	uint8_t fingerprint[HASH_SHA256_SIZE]; /* luks_fingerprint() */
+	uint8_t fingerprint[HASH_SHA256_SIZE]; /* volume_key_digest() with SHA-256 */
 };
 
 /* One keyslot to make: its passphrase, and the token that tells how to get it (or NULL). */
@@ -32,11 +32,6 @@ struct luks_slot {
 	const struct secret *passphrase;
 	json_t *token; /* "keyslots" is filled in; borrowed */
 };
-
-/* SHA-256 form of systemd's volume-key word (conventions §2.2): HMAC(volume key,
- * "cryptsetup:NAME:UUID"). */
-int luks_fingerprint(const struct secret *volume_key, const char *name,
-		     const uint8_t uuid[static UUID_SIZE], uint8_t ret[static HASH_SHA256_SIZE]);
 
 /*
  * A new header: aes-xts-plain64, pbkdf2-sha512 with 1000 iterations, one digest, the slots' tokens,
@@ -59,18 +54,17 @@ int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret
 /* As far as the header says: uuid, data offset, sector size, epoch; the fingerprint stays zero. */
 const struct luks_facts *luks_header_facts(const struct luks_header *header);
 /* The next token of @type whose slot is *ret_slot; begin with *cursor = 0. Borrowed. NULL at the
- * end. */
+ * end. A token that names several slots is given once for each. */
 json_t *luks_header_token(const struct luks_header *header, const char *type, size_t *cursor,
 			  int *ret_slot);
-/* The tokens as the RAM copy holds them. */
 void luks_header_free(struct luks_header *header);
 DEFINE_CLEANUP(struct luks_header *, luks_header_free)
 
 /*
  * Unlock one slot of the RAM copy, check the cvmroot token's MAC with the slot's secret and the
- * volume key's fingerprint against it. -EKEYREJECTED when the passphrase opens nothing or the MAC
- * does not hold. @name is the mapping's, for the fingerprint; *ret_facts is then complete and
- * authenticated.
+ * volume key's fingerprint against it. -EKEYREJECTED when the slot does not exist or has no MAC,
+ * the passphrase opens nothing, or the MAC does not hold. @name is the mapping's, for the
+ * fingerprint; *ret_facts is then complete and authenticated.
  */
 int luks_header_unlock(const struct luks_header *header, int slot, const struct secret *passphrase,
 		       const char *name, struct luks_facts *ret_facts,
@@ -79,7 +73,8 @@ int luks_header_unlock(const struct luks_header *header, int slot, const struct 
 /*
  * Activate @device as /dev/mapper/@name by volume key, from the RAM copy, then read the live table
  * back (mapping.h) and compare it with the one meant; on a difference the mapping is removed and
- * -EKEYREJECTED returned.
+ * -EKEYREJECTED returned. The node is there on success. -EEXIST when the name is taken;
+ * -EMEDIUMTYPE when the device's size is no multiple of the sector size.
  */
 int luks_header_activate(const struct luks_header *header, const char *device, const char *name,
 			 const struct secret *volume_key);

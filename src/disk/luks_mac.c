@@ -57,34 +57,3 @@ int luks_mac(const struct luks_facts *facts, unsigned int slot, const struct sec
 		return writer.error;
 	return hmac_data(HASH_SHA256, key, writer.data, writer.size, ret);
 }
-
-/* systemd's escaping of the mapping name (conventions §2.2), so that ':' stays a separator. */
-static void write_escaped(struct writer *writer, const char *name)
-{
-	for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++) {
-		char escaped[5];
-
-		if (*c > ' ' - 1 && *c < 127 && *c != ':' && *c != '\\') {
-			writer_bytes(writer, c, 1);
-			continue;
-		}
-		snprintf(escaped, sizeof(escaped), "\\x%02x", *c);
-		writer_bytes(writer, escaped, 4);
-	}
-}
-
-int luks_fingerprint(const struct secret *volume_key, const char *name,
-		     const uint8_t uuid[static UUID_SIZE], uint8_t ret[static HASH_SHA256_SIZE])
-{
-	cleanup(writer_done) struct writer word = {};
-	char uuid_text[UUID_TEXT_SIZE];
-
-	uuid_encode(uuid, uuid_text);
-	writer_bytes(&word, "cryptsetup:", strlen("cryptsetup:"));
-	write_escaped(&word, name);
-	writer_bytes(&word, ":", 1);
-	writer_bytes(&word, uuid_text, UUID_TEXT_SIZE - 1);
-	if (word.error < 0)
-		return word.error;
-	return hmac_data(HASH_SHA256, volume_key, word.data, word.size, ret);
-}

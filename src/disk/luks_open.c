@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "crypto/volume_key.h"
 #include "disk/luks_ram.h"
 #include "disk/mapping.h"
 
@@ -144,7 +145,7 @@ int luks_header_unlock(const struct luks_header *header, int slot, const struct 
 	r = get_volume_key(header, slot, passphrase, &volume_key);
 	if (r < 0)
 		return r;
-	r = luks_fingerprint(volume_key, name, facts.uuid, facts.fingerprint);
+	r = volume_key_digest(HASH_SHA256, volume_key, name, facts.uuid, facts.fingerprint);
 	if (r == 0)
 		r = check_mac(header, (unsigned int)slot, passphrase, &facts);
 	if (r < 0)
@@ -199,6 +200,8 @@ static int activate(const struct luks_header *header, const char *device, const 
 	crypt_volume_key_keyring(NULL, 1);
 	r = crypt_activate_by_volume_key(crypt, name, (const char *)volume_key->data,
 					 volume_key->size, 0);
+	if (r == -EPERM)
+		r = -EKEYREJECTED;
 	if (r < 0)
 		return fail(r, "%s could not be opened as /dev/mapper/%s: %s (%s).", device, name,
 			    luks_ram_error(), strerror(-r));

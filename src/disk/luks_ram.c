@@ -31,8 +31,8 @@ static void keep_message(int level, const char *message, void *context)
 {
 	(void)context;
 	if (level == CRYPT_LOG_ERROR) {
-		snprintf(last_error, sizeof(last_error), "%s", message);
-		last_error[strcspn(last_error, "\n")] = '\0';
+		snprintf(last_error, sizeof(last_error), "%.*s", (int)strcspn(message, ".\n"),
+			 message);
 	}
 	log_debug("libcryptsetup: %.*s", (int)strcspn(message, "\n"), message);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/reader.h"
 
 /*
@@ -360,20 +359,6 @@ int manifest_parse(const void *data, size_t size, struct manifest **ret)
 	if (reader_end(&reader) < 0)
 		return inconsistent("something stands between its chunks and its end");
 	*ret = TAKE_PTR(manifest);
-	return 0;
-}
-
-int manifest_load(const char *path, struct manifest **ret)
-{
-	cleanup(freep) char *data = NULL;
-	size_t size;
-	int r = file_read_all(path, MANIFEST_SIZE_LIMIT, &data, &size);
-
-	if (r < 0)
-		return fail(r, "cannot read the manifest %s: %s", path, strerror(-r));
-	r = manifest_parse(data, size, ret);
-	if (r < 0)
-		return fail(r, "%s: %s", path, fail_sentence(r));
 	return 0;
 }
 

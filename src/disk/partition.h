@@ -18,6 +18,9 @@ struct partition {
 	char *path;	     /* "/dev/vda2" */
 	char *disk;	     /* "/dev/vda", or NULL when the path is a whole disk */
 	unsigned int number; /* 1-based in the table; 0 for a whole disk */
+	/* Held open by partition_find(): udev has the kernel drop and re-read the partitions of a
+	 * disk that was written to, unless one of them is in use. */
+	int hold_fd;
 };
 
 /*
@@ -32,8 +35,9 @@ DEFINE_CLEANUP(struct partition *, partition_free)
 /*
  * Extend the partition over the free space behind it (libfdisk), tell the kernel, and report the
  * size that it has now, in bytes. Nothing is changed when there is less than 1 MiB to gain, when
- * another partition lies behind it, or when it is a whole disk. Durable, and the table stays
- * readable, wherever power is cut.
+ * another partition lies behind it, or when it is a whole disk. Durable, and one of the table's two
+ * copies is whole wherever power is cut; firmware restores the other, and the kernel reads the
+ * backup alone with its parameter "gpt".
  */
 int partition_grow(const struct partition *partition, uint64_t *ret_size);
 

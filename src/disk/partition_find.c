@@ -40,6 +40,8 @@
 #define BLOCK_FOLDER "/sys/class/block"
 #define DEVICE_ROOT  "/dev/"
 
+#define GPT_FLAG_NO_AUTO (1ULL << 63)
+
 static inline void closedirp(DIR **folder)
 {
 	if (*folder)
@@ -71,6 +73,7 @@ void partition_free(struct partition *partition)
 {
 	if (!partition)
 		return;
+	closep(&partition->hold_fd);
 	free(partition->path);
 	free(partition->disk);
 	free(partition);
@@ -121,6 +124,7 @@ static int partition_new(const char *name, const char *disk_name, unsigned int n
 
 	if (!partition)
 		return -ENOMEM;
+	partition->hold_fd = -1;
 	partition->path = device_path(name);
 	partition->disk = disk_name ? device_path(disk_name) : NULL;
 	partition->number = number;
@@ -176,12 +180,20 @@ static bool same_text(const char *wanted, const char *text)
 	return wanted && text && strcasecmp(wanted, text) == 0;
 }
 
+/* UAPI.2: such a partition is not to be picked up by its type. */
+static bool is_no_auto(blkid_partition entry)
+{
+	return (blkid_partition_get_flags(entry) & GPT_FLAG_NO_AUTO) != 0;
+}
+
 static bool is_wanted(blkid_partition entry, const struct wanted *wanted)
 {
 	const char *label = blkid_partition_get_name(entry);
 
-	return same_text(wanted->type, blkid_partition_get_type_string(entry)) ||
-	       same_text(wanted->uuid, blkid_partition_get_uuid(entry)) ||
+	if (wanted->type)
+		return same_text(wanted->type, blkid_partition_get_type_string(entry)) &&
+		       !is_no_auto(entry);
+	return same_text(wanted->uuid, blkid_partition_get_uuid(entry)) ||
 	       (wanted->label && label && strcmp(wanted->label, label) == 0);
 }
 
@@ -316,6 +328,13 @@ static int look(const struct wanted *wanted, struct partition **ret)
 			    found.partition->path, found.second->path);
 	if (!found.partition)
 		return 0;
+	found.partition->hold_fd = open(found.partition->path, O_RDONLY | O_CLOEXEC);
+	/* Gone again, or its node is not there yet: the next event tells. */
+	if (found.partition->hold_fd < 0 && (errno == ENOENT || errno == ENXIO))
+		return 0;
+	if (found.partition->hold_fd < 0)
+		return fail(-errno, "%s cannot be opened: %s.", found.partition->path,
+			    strerror(errno));
 	*ret = TAKE_PTR(found.partition);
 	return 1;
 }

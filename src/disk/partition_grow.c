@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/blkpg.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -159,8 +160,9 @@ static int grow_on(int fd, const struct partition *partition, struct span *ret)
 	struct stat status;
 	int changed, r;
 
-	if (fstat(fd, &status) < 0)
-		return -errno;
+	/* udev leaves a locked disk alone, so it does not read a table that is half written. */
+	if (fstat(fd, &status) < 0 || flock(fd, LOCK_EX) < 0)
+		return grow_failed(-errno, partition, "its disk cannot be locked");
 	r = open_table(partition, fd, &context);
 	if (r < 0)
 		return r;

@@ -88,6 +88,10 @@ int tpm_signature_find(const char *text, enum hash_algorithm bank, uint32_t mask
 int tpm_signature_get(const struct tpm_binding *binding, const struct tpm_public_key *key,
 		      const uint8_t policy[static HASH_SHA256_SIZE], struct tpm_signature *ret);
 
+/* ---- policy.c, pure: SHA-256 over the values in the order of their numbers ---- */
+int tpm_policy_pcr_digest(const struct tpm_pcr_values *values,
+			  uint8_t ret[static HASH_SHA256_SIZE]);
+
 /* ---- binding.c, pure ---- */
 /* The literal PCRs, with TPM_PCR_IDENTITY. */
 uint32_t tpm_binding_mask(const struct tpm_binding *binding);
@@ -127,18 +131,12 @@ void tpm_primary_forget(struct tpm *tpm);
  * @bind: ESYS_TR_NONE or a loaded object.
  */
 int tpm_session_hmac(struct tpm *tpm, ESYS_TR bind, struct tpm_handle *ret);
-/*
- * A policy session in which the binding's policy has been run. *ret_digest is what the TPM says
- * that it came to.
- */
-int tpm_session_policy(struct tpm *tpm, const struct tpm_binding *binding, ESYS_TR encryption,
-		       struct tpm_handle *ret, uint8_t ret_digest[static HASH_SHA256_SIZE]);
 /* A command that a policy session authorises, tried again when a PCR changed in between. */
 struct tpm_policy_command {
 	const char *what;
 	const struct tpm_binding *binding;
 	const uint8_t *policy;		     /* expected digest */
-	const struct tpm_pcr_values *before; /* for the sentence, or NULL */
+	const struct tpm_pcr_values *before; /* when it was sealed or defined, or NULL */
 	ESYS_TR bind;
 	TSS2_RC (*run)(struct tpm *tpm, ESYS_TR policy, ESYS_TR encryption, void *data);
 	void *data;

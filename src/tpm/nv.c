@@ -162,17 +162,31 @@ static int nv_define(struct tpm *tpm, uint32_t index, const uint8_t *policy, siz
 	return 0;
 }
 
+/* An index that cannot be written would only be in the way: nothing is defined then. */
+static int check_writable(struct tpm *tpm, const struct tpm_policy_command *command)
+{
+	uint32_t mask = tpm_binding_mask(command->binding);
+	struct tpm_pcr_values now;
+	int r = tpm_pcr_read(tpm, command->binding->bank, mask, &now);
+
+	if (r < 0 || tpm_pcr_difference(command->before, &now, mask) == 0)
+		return r;
+	return tpm_binding_explain(command->binding, command->before, &now, command->what);
+}
+
 /* The index, made if it is missing; one that is not exactly ours is left alone. */
-static int nv_prepare(struct tpm *tpm, uint32_t index, const uint8_t *policy, size_t size,
-		      struct nv_index *ret)
+static int nv_prepare(struct tpm *tpm, uint32_t index, const struct tpm_policy_command *command,
+		      size_t size, struct nv_index *ret)
 {
 	int r = nv_find(tpm, index, ret);
 
-	if (r == -ENOENT)
-		return nv_define(tpm, index, policy, size, &ret->tr);
+	if (r == -ENOENT) {
+		r = check_writable(tpm, command);
+		return r < 0 ? r : nv_define(tpm, index, command->policy, size, &ret->tr);
+	}
 	if (r < 0)
 		return r;
-	r = tpm_nv_public_check(&ret->area, policy);
+	r = tpm_nv_public_check(&ret->area, command->policy);
 	if (r < 0)
 		return r;
 	if (ret->area.size != size)
@@ -230,7 +244,7 @@ int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *
 	if (r == 0)
 		r = tpm_primary_get(tpm, binding->legacy_primary, false);
 	if (r == 0)
-		r = nv_prepare(tpm, index, policy, writer.size, &nv);
+		r = nv_prepare(tpm, index, &command, writer.size, &nv);
 	if (r < 0)
 		return r;
 	write.index = nv.tr;

@@ -43,8 +43,7 @@ static void append_selection(uint8_t **to, enum hash_algorithm bank, uint32_t ma
 	append(to, selection.pcrSelections[0].pcrSelect, selection.pcrSelections[0].sizeofSelect);
 }
 
-/* SHA-256 over the values in the order of their numbers. */
-static int pcr_digest(const struct tpm_pcr_values *values, uint8_t ret[static HASH_SHA256_SIZE])
+int tpm_policy_pcr_digest(const struct tpm_pcr_values *values, uint8_t ret[static HASH_SHA256_SIZE])
 {
 	uint8_t all[TPM_PCR_COUNT * HASH_MAX_SIZE], *end = all;
 
@@ -58,7 +57,7 @@ int tpm_policy_pcr(struct tpm_policy *policy, const struct tpm_pcr_values *value
 {
 	uint8_t data[HASH_SHA256_SIZE + 4 + 10 + HASH_SHA256_SIZE], *end = data;
 	uint8_t pcrs[HASH_SHA256_SIZE];
-	int r = pcr_digest(values, pcrs);
+	int r = tpm_policy_pcr_digest(values, pcrs);
 
 	if (r < 0)
 		return r;

@@ -24,8 +24,10 @@ static inline void bignump(BIGNUM **number)
 
 static int pem_parse(const char *pem, EVP_PKEY **ret)
 {
-	BIO *text;
+	/* The password of an encrypted file: without one OpenSSL would ask on the terminal. */
+	char no_password[] = "";
 	EVP_PKEY *key;
+	BIO *text;
 
 	if (strlen(pem) > TPM_PEM_LIMIT)
 		return fail(-E2BIG, "The policy's public key is longer than %u bytes",
@@ -33,7 +35,7 @@ static int pem_parse(const char *pem, EVP_PKEY **ret)
 	text = BIO_new_mem_buf(pem, (int)strlen(pem));
 	if (!text)
 		return -ENOMEM;
-	key = PEM_read_bio_PUBKEY(text, NULL, NULL, NULL);
+	key = PEM_read_bio_PUBKEY(text, NULL, NULL, no_password);
 	BIO_free(text);
 	if (!key)
 		return fail(-EBADMSG, "The policy's public key is not a public key in PEM");
@@ -54,7 +56,10 @@ static int key_fingerprint(EVP_PKEY *key, uint8_t ret[static HASH_SHA256_SIZE])
 	return r;
 }
 
-/* The exponent as the TPM writes it: zero stands for 65537. */
+/*
+ * Written out also where it is 65537, for which a zero may stand: systemd names its keys so, but
+ * for one release (systemd#30546).
+ */
 static int read_exponent(EVP_PKEY *key, uint32_t *ret)
 {
 	cleanup(bignump) BIGNUM *e = NULL;
@@ -65,7 +70,7 @@ static int read_exponent(EVP_PKEY *key, uint32_t *ret)
 	value = BN_get_word(e);
 	if (value > UINT32_MAX)
 		return fail(-EOPNOTSUPP, "The policy's RSA key has an exponent above 32 bits");
-	*ret = value == 65537 ? 0 : (uint32_t)value;
+	*ret = (uint32_t)value;
 	return 0;
 }
 

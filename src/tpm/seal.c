@@ -6,19 +6,6 @@
 
 #define SECRET_SIZE 32
 
-static int check_bank(struct tpm *tpm, enum hash_algorithm bank)
-{
-	uint32_t banks;
-	int r = tpm_pcr_banks(tpm, &banks);
-
-	if (r < 0)
-		return r;
-	if (!(banks & 1U << bank))
-		return fail(-EOPNOTSUPP, "The TPM's %s PCR bank is not active; choose another bank",
-			    hash_name(bank));
-	return 0;
-}
-
 /* A PCR that nobody extends is the same for every system that boots. */
 static int check_measured(const struct tpm_binding *binding, const struct tpm_pcr_values *values)
 {
@@ -64,8 +51,6 @@ static int seal_values(struct tpm *tpm, const struct tpm_binding *binding,
 	uint32_t mask = tpm_binding_mask(binding);
 	int r = tpm_binding_check(binding);
 
-	if (r == 0)
-		r = check_bank(tpm, binding->bank);
 	if (r == 0)
 		r = tpm_pcr_read(tpm, binding->bank,
 				 mask | (binding->public_key ? 1U << TPM_PCR_KERNEL : 0), ret);

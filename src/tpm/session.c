@@ -39,15 +39,23 @@ static void set_continue(struct tpm *tpm, ESYS_TR session, bool on)
 					TPMA_SESSION_CONTINUESESSION);
 }
 
-static int policy_pcr(struct tpm *tpm, ESYS_TR session, enum hash_algorithm bank, uint32_t mask)
+/* @expected: SHA-256 of the values, or NULL for whatever they are now. 1 when they are others. */
+static int policy_pcr(struct tpm *tpm, ESYS_TR session, enum hash_algorithm bank, uint32_t mask,
+		      const uint8_t *expected)
 {
-	const TPM2B_DIGEST present_values = {};
 	TPML_PCR_SELECTION selection;
+	TPM2B_DIGEST digest = {};
 	TSS2_RC rc;
 
+	if (expected) {
+		digest.size = HASH_SHA256_SIZE;
+		memcpy(digest.buffer, expected, HASH_SHA256_SIZE);
+	}
 	tpm_pcr_selection(bank, mask, &selection);
-	rc = Esys_PolicyPCR(tpm->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
-			    &present_values, &selection);
+	rc = Esys_PolicyPCR(tpm->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &digest,
+			    &selection);
+	if (expected && tpm_rc_base(rc) == TPM2_RC_VALUE)
+		return 1;
 	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "Checking the TPM's PCRs");
 }
 
@@ -119,7 +127,7 @@ static int policy_signed(struct tpm *tpm, const struct tpm_binding *binding, ESY
 
 	if (r < 0)
 		return r;
-	r = policy_pcr(tpm, session, binding->bank, mask);
+	r = policy_pcr(tpm, session, binding->bank, mask, NULL);
 	if (r < 0)
 		return r;
 	r = get_digest(tpm, session, policy);
@@ -132,17 +140,40 @@ static int policy_signed(struct tpm *tpm, const struct tpm_binding *binding, ESY
 	return r < 0 ? r : authorize(tpm, session, &key, policy, ticket);
 }
 
-int tpm_session_policy(struct tpm *tpm, const struct tpm_binding *binding, ESYS_TR encryption,
-		       struct tpm_handle *ret, uint8_t ret_digest[static HASH_SHA256_SIZE])
+/* One run of a command: its policy session, and the PCR values that it needs if they are known. */
+struct attempt {
+	struct tpm *tpm;
+	const struct tpm_policy_command *command;
+	struct tpm_handle *encryption;
+	const uint8_t *expected; /* SHA-256 of the literal PCRs, or NULL */
+};
+
+/* The last part of every policy, and the check that it came to what it must. 1 when it did not. */
+static int policy_literal(const struct attempt *attempt, ESYS_TR session)
 {
-	/* Ends with the command that it authorises. */
-	int r = start(tpm, TPM2_SE_POLICY, ESYS_TR_NONE, encryption, 0, ret);
+	const struct tpm_binding *binding = attempt->command->binding;
+	uint8_t digest[HASH_SHA256_SIZE];
+	int r = policy_pcr(attempt->tpm, session, binding->bank, tpm_binding_mask(binding),
+			   attempt->expected);
+
+	/* With values that are known to give the policy, the TPM has compared: one command less. */
+	if (r != 0 || attempt->expected)
+		return r;
+	r = get_digest(attempt->tpm, session, digest);
+	if (r < 0)
+		return r;
+	return memcmp(digest, attempt->command->policy, sizeof(digest)) == 0 ? 0 : 1;
+}
+
+/* A session in which the policy has been run; it ends with the command that it authorises. */
+static int policy_session(const struct attempt *attempt, struct tpm_handle *ret)
+{
+	const struct tpm_binding *binding = attempt->command->binding;
+	int r = start(attempt->tpm, TPM2_SE_POLICY, ESYS_TR_NONE, attempt->encryption->tr, 0, ret);
 
 	if (r == 0 && binding->public_key)
-		r = policy_signed(tpm, binding, ret->tr);
-	if (r == 0)
-		r = policy_pcr(tpm, ret->tr, binding->bank, tpm_binding_mask(binding));
-	return r < 0 ? r : get_digest(tpm, ret->tr, ret_digest);
+		r = policy_signed(attempt->tpm, binding, ret->tr);
+	return r < 0 ? r : policy_literal(attempt, ret->tr);
 }
 
 static int explain(struct tpm *tpm, const struct tpm_policy_command *command)
@@ -156,41 +187,67 @@ static int explain(struct tpm *tpm, const struct tpm_policy_command *command)
 }
 
 /* 1 when a PCR changed between the policy and the command. */
-static int try_once(struct tpm *tpm, const struct tpm_policy_command *command,
-		    struct tpm_handle *encryption)
+static int try_once(const struct attempt *attempt)
 {
-	uint8_t digest[HASH_SHA256_SIZE];
+	const struct tpm_policy_command *command = attempt->command;
+	struct tpm *tpm = attempt->tpm;
 	TPM_HANDLE(policy, tpm);
 	TSS2_RC rc;
 	int r;
 
-	set_continue(tpm, encryption->tr, true);
-	r = tpm_session_policy(tpm, command->binding, encryption->tr, &policy, digest);
-	if (r < 0)
-		return r;
-	if (memcmp(digest, command->policy, sizeof(digest)) != 0)
-		return explain(tpm, command);
+	set_continue(tpm, attempt->encryption->tr, true);
+	r = policy_session(attempt, &policy);
+	if (r != 0)
+		return r < 0 ? r : explain(tpm, command);
 	/* Both sessions end with the command, if it succeeds. */
-	set_continue(tpm, encryption->tr, false);
-	rc = command->run(tpm, policy.tr, encryption->tr, command->data);
+	set_continue(tpm, attempt->encryption->tr, false);
+	rc = command->run(tpm, policy.tr, attempt->encryption->tr, command->data);
 	if (tpm_rc_base(rc) == TPM2_RC_PCR_CHANGED)
 		return 1;
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_fail(rc, command->what);
-	policy.tr = encryption->tr = ESYS_TR_NONE;
+	policy.tr = attempt->encryption->tr = ESYS_TR_NONE;
 	return 0;
+}
+
+/* Do we know PCR values that give the policy? Then their digest. */
+static bool expected_digest(const struct tpm_policy_command *command,
+			    uint8_t ret[static HASH_SHA256_SIZE])
+{
+	const struct tpm_binding *binding = command->binding;
+	uint32_t mask = tpm_binding_mask(binding);
+	struct tpm_pcr_values values = {};
+	uint8_t policy[HASH_SHA256_SIZE];
+
+	/* PCR 15 alone is always known. */
+	if (mask != 1U << TPM_PCR_IDENTITY) {
+		if (!command->before || command->before->bank != binding->bank ||
+		    (command->before->mask & mask) != mask)
+			return false;
+		values = *command->before;
+	}
+	values.bank = binding->bank;
+	values.mask = mask;
+	memset(values.values[TPM_PCR_IDENTITY], 0, HASH_MAX_SIZE);
+	return tpm_binding_policy(binding, &values, policy) == 0 &&
+	       memcmp(policy, command->policy, sizeof(policy)) == 0 &&
+	       tpm_policy_pcr_digest(&values, ret) == 0;
 }
 
 int tpm_session_run(struct tpm *tpm, const struct tpm_policy_command *command)
 {
 	TPM_HANDLE(encryption, tpm);
+	struct attempt attempt = {.tpm = tpm, .command = command, .encryption = &encryption};
+	uint8_t expected[HASH_SHA256_SIZE];
 	int r = tpm_session_hmac(tpm, command->bind, &encryption);
 
-	for (int i = 0; r == 0 && i < PCR_CHANGED_TRIES; i++) {
-		r = try_once(tpm, command, &encryption);
+	if (r < 0)
+		return r;
+	attempt.expected = expected_digest(command, expected) ? expected : NULL;
+	for (int i = 0; i < PCR_CHANGED_TRIES; i++) {
+		r = try_once(&attempt);
 		if (r <= 0)
 			return r;
-		r = 0;
 	}
-	return r < 0 ? r : tpm_fail(TPM2_RC_PCR_CHANGED, command->what);
+	return tpm_fail(TPM2_RC_PCR_CHANGED, command->what);
 }

@@ -9,7 +9,8 @@
 /*
  * An ESYS context on the machine's TPM 2.0. Every error of the TPM is translated into a sentence:
  * -ENODEV no TPM, -ENOLCK lockout, -EACCES owner authorisation set, -ENOSPC NV memory full,
- * -EREMCHG PCRs differ, -ENOENT no such NV index or object, else -EIO with the TPM's own words.
+ * -EREMCHG PCRs differ, -ENOENT no such NV index or object, -ESTALE sealed by another TPM, -EBUSY
+ * busy or out of handles, else -EIO with the TPM's own words.
  */
 struct tpm;
 
@@ -59,7 +60,7 @@ struct tpm_binding {
 	enum hash_algorithm bank;
 	uint32_t pcrs;		/* mask of literal PCRs; TPM_PCR_IDENTITY is added */
 	const char *public_key; /* PEM text: signed PCR 11 policy first; or NULL */
-	const char *signature;	/* text of tpm2-pcr-signature.json; needed to unseal when signed */
+	const char *signature;	/* text of tpm2-pcr-signature.json; needed when signed */
 	bool legacy_primary;	/* conventions §1.3: transient primary, no tpm2_srk in the token */
 };
 
@@ -79,13 +80,17 @@ struct tpm_sealed {
 void tpm_sealed_free(struct tpm_sealed *sealed);
 DEFINE_CLEANUP(struct tpm_sealed *, tpm_sealed_free)
 
-/* Seal to the present PCR values (and PCR 15 = zero, also when it is not zero now: -EREMCHG). */
+/*
+ * Seal 32 bytes to the present PCR values and PCR 15 = zero (-EREMCHG when it is not zero now).
+ * -EOPNOTSUPP when the bank is not active or nothing was measured into it. With a signed policy
+ * binding->signature must fit the present PCR 11, else what is sealed could not be had back.
+ */
 int tpm_seal(struct tpm *tpm, const struct tpm_binding *binding, const struct secret *secret,
 	     struct tpm_sealed **ret);
 /*
  * Unseal. What the token says is untrusted: it must agree with @binding (-EKEYREJECTED). -EREMCHG
  * names the PCRs that differ as far as that can be known; @sealed_values is what they were when
- * sealed, or NULL.
+ * sealed, or NULL. -ESTALE: another TPM sealed it.
  */
 int tpm_unseal(struct tpm *tpm, const struct tpm_binding *binding, const struct tpm_sealed *sealed,
 	       const struct tpm_pcr_values *sealed_values, struct secret **ret);
@@ -106,12 +111,17 @@ struct tpm_record {
 
 /*
  * Read the record at NV @index. -ENOENT: never written (or undefined). The index's public area is
- * checked first: attributes and name algorithm always, the write policy when @binding can tell it
- * (signed policy); -EKEYREJECTED when somebody else defined it.
+ * checked: attributes, name algorithm and the write policy, which must be the binding's for the PCR
+ * values that the record names; -EKEYREJECTED when somebody else defined it. -EREMCHG when a
+ * literal PCR has another value now: such a record could be any system's, so it is not returned.
  */
 int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
 		    struct tpm_record *ret);
-/* Define the index when it is missing (owner hierarchy) and write it under its policy. */
+/*
+ * Define the index when it is missing (owner hierarchy) and write it under its policy.
+ * record->sealed_values are tpm_pcr_read() of the binding's bank and PCRs with TPM_PCR_IDENTITY,
+ * else -EINVAL. -EKEYREJECTED when another index is there.
+ */
 int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
 		     const struct tpm_record *record);
 /* Owner-authorised removal, for `cvmroot`'s way to re-provision. -ENOENT when there is none. */

@@ -100,13 +100,26 @@ static void look(struct swtpm *swtpm, const uint8_t *data, size_t size)
 		swtpm->seen = true;
 }
 
+static uint32_t be32_at(const uint8_t *data)
+{
+	return (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
+}
+
+/* StartAuthSession: header, tpmKey, bind. */
+static void look_at_session(struct swtpm *swtpm, const uint8_t *command)
+{
+	swtpm->unsalted += be32_at(command + 10) == TPM2_RH_NULL;
+	swtpm->bound += be32_at(command + 14) != TPM2_RH_NULL;
+}
+
 static TSS2_RC watch_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
 {
 	struct watch *watch = (struct watch *)context;
 	struct swtpm *swtpm = watch->swtpm;
 
-	watch->code = (uint32_t)command[6] << 24 | (uint32_t)command[7] << 16 |
-		      (uint32_t)command[8] << 8 | command[9];
+	watch->code = be32_at(command + 6);
+	if (watch->code == TPM2_CC_StartAuthSession)
+		look_at_session(swtpm, command);
 	swtpm->commands++;
 	look(swtpm, command, size);
 	if (swtpm->hook && swtpm->hook_code == watch->code) {
@@ -142,6 +155,8 @@ static TSS2_RC watch_receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *
 					   (uint8_t)(swtpm->fail_response >> 8),
 					   (uint8_t)swtpm->fail_response};
 
+		if (swtpm->fail_once)
+			swtpm->fail_response = 0;
 		memcpy(response, failure, sizeof(failure));
 		*size = sizeof(failure);
 	}
@@ -288,8 +303,7 @@ uint32_t swtpm_raw(struct swtpm *swtpm, const uint8_t *command, size_t size)
 					   TSS2_TCTI_TIMEOUT_BLOCK),
 			 TSS2_RC_SUCCESS);
 	assert_true(response_size >= 10);
-	return (uint32_t)response[6] << 24 | (uint32_t)response[7] << 16 |
-	       (uint32_t)response[8] << 8 | response[9];
+	return be32_at(response + 6);
 }
 
 /* ---- States of a TPM ---- */
@@ -362,6 +376,39 @@ void swtpm_lock_out(struct swtpm *swtpm)
 	end(swtpm, esys);
 }
 
+void swtpm_occupy_srk(struct swtpm *swtpm, bool storage_key)
+{
+	ESYS_CONTEXT *esys = begin(swtpm);
+	TPM2B_SENSITIVE_CREATE sensitive = {};
+	TPML_PCR_SELECTION no_pcrs = {};
+	TPM2B_PUBLIC template = {};
+	TPM2B_DATA outside = {};
+	ESYS_TR key, persistent;
+
+	template.publicArea.type = TPM2_ALG_RSA;
+	template.publicArea.nameAlg = TPM2_ALG_SHA256;
+	template.publicArea.objectAttributes =
+		TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
+		TPMA_OBJECT_USERWITHAUTH |
+		(storage_key ? TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT
+			     : TPMA_OBJECT_SIGN_ENCRYPT);
+	template.publicArea.parameters.rsaDetail.symmetric.algorithm =
+		storage_key ? TPM2_ALG_AES : TPM2_ALG_NULL;
+	template.publicArea.parameters.rsaDetail.symmetric.keyBits.aes = 128;
+	template.publicArea.parameters.rsaDetail.symmetric.mode.aes = TPM2_ALG_CFB;
+	template.publicArea.parameters.rsaDetail.scheme.scheme = TPM2_ALG_NULL;
+	template.publicArea.parameters.rsaDetail.keyBits = 2048;
+	assert_int_equal(Esys_CreatePrimary(esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
+					    ESYS_TR_NONE, &sensitive, &template, &outside, &no_pcrs,
+					    &key, NULL, NULL, NULL, NULL),
+			 0);
+	assert_int_equal(Esys_EvictControl(esys, ESYS_TR_RH_OWNER, key, ESYS_TR_PASSWORD,
+					   ESYS_TR_NONE, ESYS_TR_NONE, 0x81000001, &persistent),
+			 0);
+	assert_int_equal(Esys_FlushContext(esys, key), 0);
+	end(swtpm, esys);
+}
+
 void swtpm_set_owner_password(struct swtpm *swtpm, const char *password)
 {
 	ESYS_CONTEXT *esys = begin(swtpm);
@@ -401,20 +448,33 @@ void swtpm_define_nv(struct swtpm *swtpm, uint32_t index, uint32_t attributes, u
 	end(swtpm, esys);
 }
 
-void swtpm_write_nv_by_owner(struct swtpm *swtpm, uint32_t index, const uint8_t *data,
-			     uint16_t size)
+void swtpm_write_nv_by_policy(struct swtpm *swtpm, uint32_t index, uint32_t pcrs,
+			      const uint8_t *data, size_t size)
 {
 	ESYS_CONTEXT *esys = begin(swtpm);
-	TPM2B_MAX_NV_BUFFER buffer = {.size = size};
-	ESYS_TR nv;
+	TPM2B_MAX_NV_BUFFER buffer = {.size = (uint16_t)size};
+	TPML_PCR_SELECTION selection = {.count = 1};
+	TPMT_SYM_DEF no_encryption = {.algorithm = TPM2_ALG_NULL};
+	TPM2B_DIGEST present = {};
+	ESYS_TR nv, policy;
 
 	memcpy(buffer.buffer, data, size);
+	selection.pcrSelections[0] = (TPMS_PCR_SELECTION){
+		.hash = TPM2_ALG_SHA256,
+		.sizeofSelect = 3,
+		.pcrSelect = {(uint8_t)pcrs, (uint8_t)(pcrs >> 8), (uint8_t)(pcrs >> 16)}};
 	assert_int_equal(Esys_TR_FromTPMPublic(esys, index, ESYS_TR_NONE, ESYS_TR_NONE,
 					       ESYS_TR_NONE, &nv),
 			 0);
-	assert_int_equal(Esys_NV_Write(esys, ESYS_TR_RH_OWNER, nv, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-				       ESYS_TR_NONE, &buffer, 0),
+	assert_int_equal(Esys_StartAuthSession(esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+					       ESYS_TR_NONE, ESYS_TR_NONE, NULL, TPM2_SE_POLICY,
+					       &no_encryption, TPM2_ALG_SHA256, &policy),
 			 0);
+	assert_int_equal(Esys_PolicyPCR(esys, policy, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
+					&present, &selection),
+			 0);
+	assert_int_equal(
+		Esys_NV_Write(esys, nv, nv, policy, ESYS_TR_NONE, ESYS_TR_NONE, &buffer, 0), 0);
 	end(swtpm, esys);
 }
 

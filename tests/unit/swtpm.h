@@ -27,6 +27,8 @@ struct swtpm {
 	void (*hook)(struct swtpm *swtpm);
 	uint32_t fail_code;	/* this command's answer becomes fail_response */
 	uint32_t fail_response; /* 0: none */
+	bool fail_once;
+	unsigned int unsalted, bound; /* sessions started */
 };
 
 /* Is there an swtpm program? If not, tests skip, and main says so. */
@@ -54,11 +56,14 @@ void swtpm_set_owner_password(struct swtpm *swtpm, const char *password);
 void swtpm_fill_nv(struct swtpm *swtpm);
 /* Give all PCRs to one bank (TPM2_ALG_...), and boot again. */
 void swtpm_only_bank(struct swtpm *swtpm, uint16_t algorithm);
+/* A key at the SRK's handle that was there before: an RSA storage key, or no storage key at all. */
+void swtpm_occupy_srk(struct swtpm *swtpm, bool storage_key);
 /* Define an NV index by hand: 32 bytes of policy or NULL. */
 void swtpm_define_nv(struct swtpm *swtpm, uint32_t index, uint32_t attributes, uint16_t size,
 		     const uint8_t *policy);
-void swtpm_write_nv_by_owner(struct swtpm *swtpm, uint32_t index, const uint8_t *data,
-			     uint16_t size);
+/* Write to one under a PolicyPCR over SHA-256 PCRs. */
+void swtpm_write_nv_by_policy(struct swtpm *swtpm, uint32_t index, uint32_t pcrs,
+			      const uint8_t *data, size_t size);
 
 /* A fresh RSA key, and tpm2-pcr-signature.json for the PCR 11 value of now. */
 struct policy_key;

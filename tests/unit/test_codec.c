@@ -134,6 +134,9 @@ static void utf8_is_strict(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(utf8); i++)
 		if (utf8_valid_size(utf8[i].text, strlen(utf8[i].text)) != utf8[i].valid)
 			fail_msg("row %zu", i);
+	/* What follows the text does not complete it. */
+	assert_int_equal(utf8_valid_size("\xc3\xa4", 1), 0);
+	assert_int_equal(utf8_valid_size("\xe2\x82\xac", 2), 0);
 }
 
 static void utf8_both_ways(void **state)

@@ -393,6 +393,378 @@ static void converts_tiny(void **state)
 	convert_and_check(fixture, 1);
 }
 
+/* --- what is refused --- */
+
+static void changed_plaintext_is_refused(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	static const size_t places[] = {0, 12 * MIB + 77, 20 * MIB, 3 * MIB + 5,
+					37 * MIB + 40 * KIB - 1};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		char chunk[64];
+		uint64_t start = places[i] / MIB * MIB;
+
+		bake(fixture);
+		fixture->disk.data[places[i]] ^= 1;
+		snprintf(chunk, sizeof(chunk), "chunk %zu, at byte offset %llu ", places[i] / MIB,
+			 (unsigned long long)start);
+		assert_int_equal(convert_verify(&fixture->io, fixture->manifest, NULL), -EILSEQ);
+		assert_non_null(strstr(fail_sentence(-EILSEQ), chunk));
+		assert_int_equal(fixture->disk.changes, 0);
+		assert_int_equal(begin(fixture), 0);
+		assert_int_equal(run(fixture, 2), -EILSEQ);
+		assert_non_null(strstr(fail_sentence(-EILSEQ), chunk));
+		/* What was there stays there, for whoever wants to see it. */
+		fixture->disk.data[places[i]] ^= 1;
+		assert_memory_equal(fixture->disk.data + start, fixture->image + start,
+				    MIN(MIB, fixture->manifest->fs_size - start));
+		/* And is as good as new once it is repaired. */
+		assert_int_equal(run(fixture, 2), 0);
+		assert_converted(fixture);
+	}
+}
+
+static void verify_names_the_first_difference(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	struct convert_options options = {.threads = 8};
+
+	(void)state;
+	for (int round = 0; round < 8; round++) {
+		bake(fixture);
+		for (size_t chunk = 5; chunk < 12; chunk++)
+			fixture->disk.data[chunk * MIB + MIB - 1] ^= 1;
+		/* A zero chunk is found different without reading all of it. */
+		assert_int_equal(convert_verify(&fixture->io, fixture->manifest, &options),
+				 -EILSEQ);
+		assert_non_null(strstr(fail_sentence(-EILSEQ), "chunk 5,"));
+	}
+}
+
+/* A byte that is not used may be anything: gaps in a chunk, unused chunks, the tail. */
+static void unused_bytes_do_not_matter(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_holes();
+
+	(void)state;
+	bake(fixture);
+	fixture->disk.data[4 * KIB] ^= 1;
+	fixture->disk.data[10 * MIB] ^= 1;
+	fixture->disk.data[36 * MIB] ^= 1;
+	assert_int_equal(convert_verify(&fixture->io, fixture->manifest, NULL), 0);
+	assert_int_equal(begin(fixture), 0);
+	assert_int_equal(run(fixture, 2), 0);
+	assert_converted(fixture);
+}
+
+static void small_disk_is_refused(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_holes();
+	uint64_t size = fixture->disk.size;
+
+	(void)state;
+	assert_int_equal(convert_begin(&fixture->conversion, &fixture->header, size - SECTOR),
+			 -ENOSPC);
+	assert_int_equal(convert_begin(&fixture->conversion, &fixture->header, 0), -ENOSPC);
+	assert_int_equal(fixture->disk.operations, 0);
+}
+
+static void wrong_arguments_are_refused(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture =
+		fixture_new(18 * MIB + 309 * KIB, 1024, small_blocks, ARRAY_SIZE(small_blocks));
+
+	(void)state;
+	fixture->conversion.sector_size = 4096;
+	assert_int_equal(begin(fixture), -EINVAL);
+	assert_int_equal(run(fixture, 1), -EINVAL);
+	fixture->conversion.sector_size = 1024;
+	assert_int_equal(begin(fixture), -EINVAL);
+	fixture->conversion.sector_size = 512;
+	fixture->header.size = 4095;
+	assert_int_equal(begin(fixture), -EINVAL);
+	fixture->header.size = CONVERT_HEADER_MAX + 4096;
+	assert_int_equal(begin(fixture), -EINVAL);
+	fixture->header.size = HEADER_SIZE;
+	fixture->conversion.volume_key = fixture->mac_key;
+	assert_int_equal(begin(fixture), -EINVAL);
+	assert_int_equal(fixture->disk.operations, 0);
+}
+
+/* Begun, and cut after @operations more. */
+static void begin_and_stop(struct fixture *fixture, unsigned int operations)
+{
+	bake(fixture);
+	assert_int_equal(begin(fixture), 0);
+	fixture->disk.fail_at = fixture->disk.operations + operations;
+	assert_int_equal(run(fixture, 1), -EIO);
+	fixture->disk.fail_at = 0;
+	fixture->disk.changes = 0;
+}
+
+static void foreign_state_is_refused(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(secret_freep) struct secret *other_key = NULL;
+	struct conversion good;
+
+	(void)state;
+	begin_and_stop(fixture, 250);
+	good = fixture->conversion;
+	assert_int_equal(secret_random(32, &other_key), 0);
+	fixture->conversion.mac_key = other_key;
+	assert_int_equal(run(fixture, 2), -EKEYREJECTED);
+
+	fixture->conversion = good;
+	fixture->conversion.luks_uuid[3] ^= 1;
+	assert_int_equal(run(fixture, 2), -ESTALE);
+
+	fixture->conversion = good;
+	fixture->conversion.sector_size = 512;
+	assert_int_equal(run(fixture, 2), -ESTALE);
+
+	fixture->conversion = good;
+	fixture->manifest->digest[0] ^= 1;
+	assert_int_equal(run(fixture, 2), -ESTALE);
+	fixture->manifest->digest[0] ^= 1;
+
+	assert_int_equal(fixture->disk.changes, 0);
+	assert_int_equal(run(fixture, 2), 0);
+	assert_converted(fixture);
+}
+
+static void flip(struct fixture *fixture, uint64_t offset)
+{
+	fixture->disk.data[fixture->manifest->fs_size + CONVERT_SHIFT + offset] ^= 1;
+}
+
+static void changed_records_are_refused(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	/* In every field of the record: magic, version, ... MAC, and in what must be zero. */
+	static const uint64_t offsets[] = {0,  16, 20,	24,  32,  40,  48,
+					   64, 96, 104, 136, 167, 168, 4095};
+
+	(void)state;
+	begin_and_stop(fixture, 250);
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		int r;
+
+		for (uint64_t slot = 0; slot < CONVERT_SLOTS; slot++)
+			flip(fixture, slot * CONVERT_SLOT_STRIDE + offsets[i]);
+		r = run(fixture, 2);
+		assert_true(r == -EKEYREJECTED || r == -ENOENT);
+		for (uint64_t slot = 0; slot < CONVERT_SLOTS; slot++)
+			flip(fixture, slot * CONVERT_SLOT_STRIDE + offsets[i]);
+	}
+	assert_int_equal(fixture->disk.changes, 0);
+	/* One bad slot may be a torn write: the other one counts. */
+	flip(fixture, 40);
+	assert_int_equal(run(fixture, 2), 0);
+	assert_converted(fixture);
+}
+
+static void changed_header_copy_is_refused(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	uint8_t *header;
+	size_t size;
+
+	(void)state;
+	begin_and_stop(fixture, 250);
+	flip(fixture, CONVERT_COPY_OFFSET + HEADER_SIZE - 1);
+	assert_int_equal(convert_find_header(&fixture->io, fixture->manifest, &header, &size),
+			 -ENOENT);
+	assert_int_equal(run(fixture, 2), -ESTALE);
+	assert_int_equal(fixture->disk.changes, 0);
+	flip(fixture, CONVERT_COPY_OFFSET + HEADER_SIZE - 1);
+	assert_int_equal(run(fixture, 2), 0);
+	assert_converted(fixture);
+}
+
+/* The host puts back what an earlier moment of the same conversion had. */
+static void rollback_is_refused(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(freep) uint8_t *earlier = malloc(CONVERT_SHIFT);
+	uint8_t *tail = fixture->disk.data + fixture->manifest->fs_size + CONVERT_SHIFT;
+
+	(void)state;
+	assert_int_equal(begin(fixture), 0);
+	memcpy(earlier, tail, CONVERT_SHIFT);
+	/* Only the record: by now the third batch has overwritten chunks of the second one. */
+	assert_true(fixture->manifest->chunks_count > 2 * CONVERT_SHIFT_CHUNKS);
+	fixture->disk.fail_at = fixture->disk.operations + 36 * 9;
+	assert_int_equal(run(fixture, 1), -EIO);
+	fixture->disk.fail_at = 0;
+	memcpy(tail, earlier, CONVERT_SHIFT);
+	assert_int_equal(run(fixture, 2), -EILSEQ);
+
+	/* Only the data that the record calls done. */
+	begin_and_stop(fixture, 250);
+	fixture->disk.data[24 * MIB + CONVERT_SHIFT] ^= 1;
+	assert_int_equal(run(fixture, 2), -ESTALE);
+	assert_int_equal(fixture->disk.changes, 0);
+}
+
+/* --- I/O errors --- */
+
+static void fail_each_operation(struct fixture *fixture, unsigned int step)
+{
+	unsigned int fail_at = 1, changes;
+	int r;
+
+	for (;; fail_at += step) {
+		bake(fixture);
+		fixture->disk.fail_at = fail_at;
+		r = begin(fixture);
+		if (r == 0)
+			r = run(fixture, 1);
+		if (!fixture->disk.failed)
+			break;
+		assert_int_equal(r, -EIO);
+		assert_non_null(strstr(fail_sentence(-EIO), " failed: Remote I/O error"));
+		changes = fixture->disk.changes;
+		fixture->disk.fail_at = 0;
+		r = run(fixture, 1);
+		if (r == -ENOENT) {
+			/* Nothing was begun yet, or all is done: then nothing was changed. */
+			assert_int_equal(fixture->disk.changes, changes);
+			if (memcmp(fixture->disk.data, fixture->header_data, HEADER_SIZE) != 0) {
+				assert_int_equal(begin(fixture), 0);
+				r = run(fixture, 1);
+			} else {
+				r = 0;
+			}
+		}
+		assert_int_equal(r, 0);
+		assert_converted(fixture);
+	}
+	assert_int_equal(r, 0);
+	/* Both ends of the range were met. */
+	assert_true(fail_at > 10 * step);
+}
+
+static void each_io_error_stops_and_resumes(void **state)
+{
+	const struct extent extents[] = {
+		{0, 8 * KIB},
+		{MIB, 4 * KIB},
+		{17 * MIB, 200 * KIB},
+		{17 * MIB + 400 * KIB, 4 * KIB},
+		{33 * MIB + 36 * KIB, 64 * KIB},
+	};
+	cleanup(fixture_freep) struct fixture *fixture =
+		fixture_new(33 * MIB + 100 * KIB, 4096, extents, ARRAY_SIZE(extents));
+
+	(void)state;
+	fail_each_operation(fixture, 1);
+}
+
+static void nothing_is_written_after_an_error(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	unsigned int reads_of_one_chunk = MIB / (128 * KIB);
+
+	(void)state;
+	assert_int_equal(begin(fixture), 0);
+	fixture->disk.changes = 0;
+	/* Two slots and the header are read, then the first data. */
+	fixture->disk.fail_at = fixture->disk.operations + 3 + 1;
+	assert_int_equal(run(fixture, 4), -EIO);
+	assert_non_null(strstr(fail_sentence(-EIO), "reading"));
+	assert_non_null(strstr(fail_sentence(-EIO), "byte offset"));
+	/* Each of the other threads may have been in the middle of one chunk. */
+	assert_true(fixture->disk.changes <= 3);
+	assert_true(fixture->disk.operations <
+		    fixture->disk.fail_at + 4 * (reads_of_one_chunk + 1));
+}
+
+/* --- progress, threads, plan --- */
+
+struct seen {
+	unsigned int calls;
+	struct convert_progress last;
+};
+
+static void see(const struct convert_progress *progress, void *context)
+{
+	struct seen *seen = context;
+
+	assert_true(progress->done_bytes >= seen->last.done_bytes);
+	seen->calls++;
+	seen->last = *progress;
+}
+
+static void progress_is_reported(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_holes();
+	struct seen seen = {};
+	struct convert_options options = {.progress = see, .progress_context = &seen};
+
+	(void)state;
+	assert_int_equal(convert_verify(&fixture->io, fixture->manifest, &options), 0);
+	assert_true(seen.calls >= 1);
+	assert_int_equal(seen.last.done_bytes, fixture->manifest->used_bytes);
+	assert_int_equal(seen.last.total_bytes, fixture->manifest->used_bytes);
+	seen = (struct seen){};
+	assert_int_equal(begin(fixture), 0);
+	assert_int_equal(convert_run(&fixture->conversion, &options), 0);
+	assert_true(seen.calls >= 1);
+	assert_int_equal(seen.last.done_bytes, fixture->manifest->used_bytes);
+	assert_int_equal(seen.last.total_bytes, fixture->manifest->used_bytes);
+}
+
+static void threads_do_not_change_the_result(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(freep) uint8_t *single = malloc(fixture->disk.size);
+
+	(void)state;
+	convert_and_check(fixture, 1);
+	memcpy(single, fixture->disk.data, fixture->disk.size);
+	for (unsigned int threads = 2; threads <= 8; threads *= 2) {
+		convert_and_check(fixture, threads);
+		assert_memory_equal(single, fixture->disk.data, fixture->disk.size);
+	}
+}
+
+/* No chunk of a batch may land on a used chunk of the same batch, and all of them are covered. */
+static void assert_batches(const struct manifest *manifest, size_t expected)
+{
+	size_t end = manifest->chunks_count, count = 0;
+
+	while (end > 0) {
+		struct convert_batch batch = convert_batch_below(manifest, end);
+
+		assert_int_equal(batch.end, end);
+		assert_true(batch.first < end);
+		for (size_t chunk = batch.first; chunk < end; chunk++)
+			if (chunk + 16 < end)
+				assert_int_equal(manifest->states[chunk + 16], CHUNK_UNUSED);
+		end = batch.first;
+		count++;
+	}
+	assert_int_equal(count, expected);
+}
+
+static void batches_follow_the_used_chunks(void **state)
+{
+	const struct extent one[] = {{390 * MIB, 4 * KIB}};
+	const struct extent two[] = {{100 * MIB, 4 * KIB}, {390 * MIB, 4 * KIB}};
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(fixture_freep) struct fixture *single = fixture_new(400 * MIB, 4096, one, 1);
+	cleanup(fixture_freep) struct fixture *pair = fixture_new(400 * MIB, 4096, two, 2);
+
+	(void)state;
+	assert_batches(fixture->manifest, 3);
+	/* One for the chunk; one that zeroes its place and ends at the start or the next chunk. */
+	assert_batches(single->manifest, 2);
+	assert_batches(pair->manifest, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -400,6 +772,20 @@ int main(void)
 		cmocka_unit_test(converts_holes),
 		cmocka_unit_test(converts_small_blocks),
 		cmocka_unit_test(converts_tiny),
+		cmocka_unit_test(changed_plaintext_is_refused),
+		cmocka_unit_test(verify_names_the_first_difference),
+		cmocka_unit_test(unused_bytes_do_not_matter),
+		cmocka_unit_test(small_disk_is_refused),
+		cmocka_unit_test(wrong_arguments_are_refused),
+		cmocka_unit_test(foreign_state_is_refused),
+		cmocka_unit_test(changed_records_are_refused),
+		cmocka_unit_test(changed_header_copy_is_refused),
+		cmocka_unit_test(rollback_is_refused),
+		cmocka_unit_test(each_io_error_stops_and_resumes),
+		cmocka_unit_test(nothing_is_written_after_an_error),
+		cmocka_unit_test(progress_is_reported),
+		cmocka_unit_test(threads_do_not_change_the_result),
+		cmocka_unit_test(batches_follow_the_used_chunks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,19 @@ static void xts_refuses(void **state)
 }
 
 /* Expected value: Python's hmac over the word written out by hand. */
+static void volume_key_word_is_escaped(void **state)
+{
+	cleanup(freep) char *word = NULL;
+	uint8_t uuid[UUID_SIZE];
+
+	(void)state;
+	for (uint8_t i = 0; i < UUID_SIZE; i++)
+		uuid[i] = i;
+	assert_int_equal(volume_key_word("a:b\\\x01\xc3\xa4", uuid, &word), 0);
+	assert_string_equal(word, "cryptsetup:a\\x3ab\\x5c\\x01\\xc3\\xa4:"
+				  "00010203-0405-0607-0809-0a0b0c0d0e0f");
+}
+
 static void volume_key_known_answer(void **state)
 {
 	cleanup(secret_freep) struct secret *key = NULL;
@@ -117,9 +130,13 @@ static void volume_key_known_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hash_known_answers), cmocka_unit_test(hmac_known_answer),
-		cmocka_unit_test(hkdf_known_answer),  cmocka_unit_test(xts_known_answer),
-		cmocka_unit_test(xts_refuses),	      cmocka_unit_test(volume_key_known_answer),
+		cmocka_unit_test(hash_known_answers),
+		cmocka_unit_test(hmac_known_answer),
+		cmocka_unit_test(hkdf_known_answer),
+		cmocka_unit_test(xts_known_answer),
+		cmocka_unit_test(xts_refuses),
+		cmocka_unit_test(volume_key_known_answer),
+		cmocka_unit_test(volume_key_word_is_escaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

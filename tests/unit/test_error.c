@@ -35,8 +35,11 @@ static void long_sentence_is_cut(void **state)
 
 static void *other_thread(void *unused)
 {
+	bool clean = strcmp(fail_sentence(-EIO), strerror(EIO)) == 0;
+
 	(void)unused;
-	return (void *)(uintptr_t)(strcmp(fail_sentence(-EIO), strerror(EIO)) == 0);
+	fail(-EIO, "other thread");
+	return (void *)(uintptr_t)clean;
 }
 
 static void threads_do_not_share(void **state)
@@ -49,6 +52,7 @@ static void threads_do_not_share(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, other_thread, NULL), 0);
 	assert_int_equal(pthread_join(thread, &own), 0);
 	assert_non_null(own);
+	assert_string_equal(fail_sentence(-EIO), "main thread");
 }
 
 int main(void)

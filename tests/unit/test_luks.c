@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 /* Before cmocka, which makes fail() a macro. */
 #include "base/error.h"
+#include "crypto/volume_key.h"
 
 #include "unit.h"
 
 #include "base/file.h"
 #include "base/json.h"
-#include "disk/luks.h"
+#include "disk/luks_format.h"
 
 #include <fcntl.h>
 #include <glob.h>
@@ -53,7 +54,8 @@ static void make(struct made *to, uint32_t sector_size)
 	must(secret_random(LUKS_VOLUME_KEY_SIZE, &to->volume_key));
 	must(secret_copy(PASSPHRASE_0, strlen(PASSPHRASE_0), &to->passphrases[0]));
 	must(secret_copy(PASSPHRASE_1, strlen(PASSPHRASE_1), &to->passphrases[1]));
-	must(luks_fingerprint(to->volume_key, NAME, to->facts.uuid, to->facts.fingerprint));
+	must(volume_key_digest(HASH_SHA256, to->volume_key, NAME, to->facts.uuid,
+			       to->facts.fingerprint));
 	slots[0] = (struct luks_slot){to->passphrases[0], NULL};
 	slots[1] = (struct luks_slot){to->passphrases[1], recovery};
 	must(luks_header_make(&to->facts, to->volume_key, slots, 2, &to->data, &to->size));
@@ -453,6 +455,12 @@ static const struct {
 	{"keyslots/32", "{}", "no number from 0 to 31"},
 	{"keyslots/01", "{}", "no number from 0 to 31"},
 	{"keyslots/-1", "{}", "no number from 0 to 31"},
+	{"keyslots/1.", "{}", "no number from 0 to 31"},
+	{"keyslots/1:", "{}", "no number from 0 to 31"},
+	{"keyslots/4294967296", "{}", "no number from 0 to 31"},
+	{"keyslots/0", "[]", "keyslot 0 is not an object"},
+	{"tokens/1", "[]", "type that is not known"},
+	{"keyslots/", "{}", "no number from 0 to 31"},
 	{"keyslots", "{}", "has no keyslot"},
 	/* Attack 26: what a KDF costs. */
 	{"keyslots/0/kdf", PBKDF2("sha512", "999"), "pbkdf2 cost"},
@@ -472,6 +480,9 @@ static const struct {
 	{"keyslots/0/kdf", ARGON2("argon2id", "11", "1048576", "4"), "too many passes"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "0", "65536", "4"), "too many passes"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "4", "65536", "5"), "lanes"},
+	{"keyslots/0/kdf",
+	 "{\"type\":\"argon2id\",\"time\":4,\"memory\":65536,\"cpus\":4,\"salt\":\"AAAA\"}",
+	 "KDF salt"},
 	{"keyslots/0/kdf", ARGON2("argon2id", "4", "65536", "0"), "lanes"},
 	/* Digests. */
 	{"digests", "{}", "exactly one digest"},
@@ -631,6 +642,64 @@ static void every_binary_defect_is_refused(void **state)
 	}
 }
 
+/* Texts that fill their room have no end. */
+static void texts_without_end_are_refused(void **state)
+{
+	static const struct {
+		size_t offset, size;
+		const char *reason;
+	} fields[] = {
+		{24, 48, "does not have the label"},
+		{72, 32, "another checksum than SHA-256"},
+		{168, 40, "malformed UUID"},
+		{208, 48, "subsystem label"},
+		{JSON_OFFSET, METADATA_SIZE - JSON_OFFSET, "bytes behind its JSON text"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		cleanup(freep) uint8_t *data = copy_of_made();
+
+		memset(data + fields[i].offset, '{', fields[i].size);
+		fix_checksum(data);
+		expect_refused("no end", data, fields[i].reason);
+	}
+}
+
+/* The same text, and a space more in one copy. */
+static void longer_copy_is_refused(void **state)
+{
+	cleanup(freep) uint8_t *data = copy_of_made();
+	char *text = (char *)data + METADATA_SIZE + JSON_OFFSET;
+
+	(void)state;
+	text[strlen(text)] = ' ';
+	fix_checksum(data + METADATA_SIZE);
+	expect_refused("longer copy", data, "its two copies differ");
+}
+
+/* What is written for libcryptsetup is read back, up to the last byte of the room. */
+static void metadata_round_trip(void **state)
+{
+	cleanup(freep) char *json = calloc(1, METADATA_SIZE);
+	cleanup(freep) uint8_t *copy = malloc(METADATA_SIZE);
+	struct luks_metadata metadata = {.sequence = 5, .json = json}, back;
+
+	(void)state;
+	assert_true(json && copy);
+	memset(json, 'j', METADATA_SIZE - JSON_OFFSET);
+	memcpy(metadata.uuid, made.facts.uuid, UUID_SIZE);
+	metadata.json_size = METADATA_SIZE - JSON_OFFSET;
+	assert_int_equal(luks_metadata_write(&metadata, 1, copy), -E2BIG);
+	metadata.json_size--;
+	must(luks_metadata_write(&metadata, 1, copy));
+	must(luks_metadata_parse(copy, 1, &back));
+	assert_int_equal(back.sequence, 5);
+	assert_memory_equal(back.uuid, made.facts.uuid, UUID_SIZE);
+	assert_int_equal(back.json_size, metadata.json_size);
+	assert_memory_equal(back.json, json, metadata.json_size);
+}
+
 /* Any new salt with a right checksum is fine: it is there to make checksums differ. */
 static void another_salt_is_accepted(void **state)
 {
@@ -714,6 +783,8 @@ static void other_contents_are_told_apart(void **state)
 	assert_int_equal(luks_header_check(made.data, LUKS_HEADER_SIZE - 1, &header), -EBADMSG);
 	assert_null(header);
 }
+
+static int run(const char *input, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Run a stock tool on @path; @input goes to its standard input. Its exit status. */
 static int run(const char *input, const char *format, ...)
@@ -806,6 +877,61 @@ static void stock_changes_are_accepted(void **state)
 	unlink(path);
 }
 
+/* A loop device of @size bytes; false: there is none to be had. */
+static bool attach_loop(off_t size, char *name, size_t name_size)
+{
+	char path[100], command[200];
+	FILE *pipe;
+
+	write_disk(path, sizeof(path));
+	assert_int_equal(truncate(path, size), 0);
+	snprintf(command, sizeof(command), "losetup -f --show %s 2>/dev/null", path);
+	pipe = popen(command, "r");
+	if (!pipe || !fgets(name, (int)name_size, pipe))
+		name[0] = '\0';
+	if (pipe)
+		pclose(pipe);
+	unlink(path);
+	name[strcspn(name, "\n")] = '\0';
+	return name[0] != '\0';
+}
+
+/* Refused before device-mapper is asked for anything. */
+static int activate_on_size(const struct luks_header *header, off_t size)
+{
+	char loop[64];
+	int r;
+
+	if (!attach_loop(size, loop, sizeof(loop)))
+		return 1;
+	r = luks_header_activate(header, loop, "cvmroot-unit-test", made.volume_key);
+	run("", "losetup -d %s", loop);
+	return r;
+}
+
+static void devices_of_a_wrong_size_are_refused(void **state)
+{
+	static const off_t sizes[] = {16 * MIB, 16 * MIB + 512, 32 * MIB + 512};
+	struct luks_header *header = NULL;
+	int results[ARRAY_SIZE(sizes)];
+
+	(void)state;
+	must(luks_header_check(made.data, made.size, &header));
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		results[i] = activate_on_size(header, sizes[i]);
+	assert_int_equal(luks_header_activate(header, "/dev/null", "cvmroot-unit-test",
+					      made.volume_key),
+			 -EMEDIUMTYPE);
+	luks_header_free(header);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		if (results[i] == 1) {
+			print_message("skipped: no loop device can be attached here\n");
+			skip();
+		}
+		assert_int_equal(results[i], -EMEDIUMTYPE);
+	}
+}
+
 /* The JSON text of a published image in a binary header that passes. */
 static void expect_json_refused(const char *what, const uint8_t *image)
 {
@@ -862,22 +988,21 @@ static void published_images_are_refused(void **state)
 	globfree(&found);
 }
 
-/* The word and its HMAC, by hand: printf %s WORD | openssl dgst -sha256 -mac HMAC. */
-static void fingerprint_is_systemds(void **state)
+/* Computed with Python's hmac from the layout in luks_mac.c. */
+static void mac_has_its_documented_layout(void **state)
 {
-	cleanup(secret_freep) struct secret *key = NULL;
-	uint8_t uuid[UUID_SIZE], fingerprint[HASH_SHA256_SIZE], expected[HASH_SHA256_SIZE];
-	static const char word[] = "cryptsetup:a\\x3ab\\x5c\\x01\\xc3\\xa4:"
-				   "00010203-0405-0607-0809-0a0b0c0d0e0f";
+	HEX(expected, "21a8ae643ecfd243390ccb637c5ec451e94aecfeb73ab3127107c3aef9b06e31");
+	struct luks_facts facts = {
+		.data_offset = LUKS_DATA_OFFSET, .sector_size = 4096, .epoch = 7};
+	cleanup(secret_freep) struct secret *passphrase = NULL;
+	uint8_t mac[MAC_SIZE];
 
 	(void)state;
-	must(secret_new(LUKS_VOLUME_KEY_SIZE, &key));
-	memset(key->data, 0x42, key->size);
-	for (uint8_t i = 0; i < UUID_SIZE; i++)
-		uuid[i] = i;
-	must(luks_fingerprint(key, "a:b\\\x01\xc3\xa4", uuid, fingerprint));
-	must(hmac_data(HASH_SHA256, key, word, strlen(word), expected));
-	assert_memory_equal(fingerprint, expected, sizeof(expected));
+	must(uuid_decode("00010203-0405-0607-0809-0a0b0c0d0e0f", facts.uuid));
+	memset(facts.fingerprint, 0x55, sizeof(facts.fingerprint));
+	must(secret_copy("correct horse battery staple", 28, &passphrase));
+	must(luks_mac(&facts, 3, passphrase, mac));
+	assert_memory_equal(mac, expected, sizeof(expected));
 }
 
 static void senseless_arguments_are_refused(void **state)
@@ -918,6 +1043,9 @@ int main(void)
 		cmocka_unit_test(every_defect_is_refused),
 		cmocka_unit_test(every_variation_is_accepted),
 		cmocka_unit_test(every_binary_defect_is_refused),
+		cmocka_unit_test(texts_without_end_are_refused),
+		cmocka_unit_test(longer_copy_is_refused),
+		cmocka_unit_test(metadata_round_trip),
 		cmocka_unit_test(another_salt_is_accepted),
 		cmocka_unit_test(strict_json_is_demanded),
 		cmocka_unit_test(nested_member_twice_is_refused),
@@ -925,8 +1053,9 @@ int main(void)
 		cmocka_unit_test(other_contents_are_told_apart),
 		cmocka_unit_test(stock_cryptsetup_opens_it),
 		cmocka_unit_test(stock_changes_are_accepted),
+		cmocka_unit_test(devices_of_a_wrong_size_are_refused),
 		cmocka_unit_test(published_images_are_refused),
-		cmocka_unit_test(fingerprint_is_systemds),
+		cmocka_unit_test(mac_has_its_documented_layout),
 		cmocka_unit_test(senseless_arguments_are_refused),
 	};
 

@@ -177,6 +177,17 @@ static void skip_without_sfdisk(void)
 	}
 }
 
+/* UAPI.2 */
+#if defined(__x86_64__)
+#define ROOT_TYPE_HERE "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
+#elif defined(__aarch64__)
+#define ROOT_TYPE_HERE "B921B045-1DF0-41C3-AF44-4C6F280D3FAE"
+#elif defined(__s390x__)
+#define ROOT_TYPE_HERE "5EEAD9A9-FE09-4A1E-A1D7-520D00531306"
+#elif defined(__powerpc64__)
+#define ROOT_TYPE_HERE "C31C45E6-3F39-412E-80FB-4809C4980599"
+#endif
+
 #define ROOT_UUID "5F3DBE56-1111-4000-8000-53A1C8E0B7D2"
 
 /* An image of 64 MiB with an ESP and a root partition of @root_mib, then stretched. */
@@ -451,6 +462,13 @@ static void loop_partition_is_found_and_grows(void **state)
 	if (search.found) {
 		grown = partition_grow(search.found, &size);
 		found_by_path = partition_find(node, 0, &by_path);
+		/* The kernel keeps a partition that is held. */
+		closep(&search.found->hold_fd);
+		search.found->hold_fd = -1;
+	}
+	if (by_path) {
+		closep(&by_path->hold_fd);
+		by_path->hold_fd = -1;
 	}
 	shell("partx -d %s; losetup -d %s", loop, loop);
 	unlink(image);
@@ -495,6 +513,41 @@ static void two_candidates_are_refused(void **state)
 	assert_null(found);
 }
 
+/* The verdict of partition_find("auto") on the loop device: other disks may add candidates. */
+static bool auto_names(const char *node)
+{
+	cleanup(partition_freep) struct partition *found = NULL;
+	int r = partition_find("auto", 0, &found);
+
+	return r == 0 ? strcmp(found->path, node) == 0
+		      : r == -ENOTUNIQ && strstr(fail_sentence(r), node);
+}
+
+static void auto_goes_by_type_and_attribute(void **state)
+{
+	char loop[64], node[80];
+	bool named, named_no_auto;
+
+	(void)state;
+	skip_without_sfdisk();
+	make_image(50, "", 64 * MIB);
+	if (!attach_loop(loop, sizeof(loop))) {
+		unlink(image);
+		print_message("skipped: no loop device can be attached here\n");
+		skip();
+	}
+	shell("sfdisk -q --part-type %s 2 %s", image, ROOT_TYPE_HERE);
+	shell("partx -a %s 2>/dev/null", loop);
+	snprintf(node, sizeof(node), "%sp2", loop);
+	named = auto_names(node);
+	shell("sfdisk -q --part-attrs %s 2 GUID:63", image);
+	named_no_auto = auto_names(node);
+	shell("partx -d %s; losetup -d %s", loop, loop);
+	unlink(image);
+	assert_true(named);
+	assert_false(named_no_auto);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -511,6 +564,7 @@ int main(void)
 		cmocka_unit_test(front_is_read_once),
 		cmocka_unit_test(loop_partition_is_found_and_grows),
 		cmocka_unit_test(two_candidates_are_refused),
+		cmocka_unit_test(auto_goes_by_type_and_attribute),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

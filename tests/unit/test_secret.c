@@ -166,6 +166,7 @@ static void compares(void **state)
 	assert_true(secret_equal(a, b));
 	assert_false(secret_equal(a, c));
 	assert_false(secret_equal(a, d));
+	assert_false(secret_equal(d, a));
 }
 
 static void random_differs(void **state)

@@ -88,6 +88,7 @@ static const struct {
 	{"\"percent\": 45", "\"percent\": 4.5"},
 	{"\"percent\": 45", "\"percent\": \"45\""},
 	{"\"epoch\": 1,", ""},
+	{"\"epoch\": 1,", "\"epoch\": -1,"},
 	{"\"epoch\": 1,", "\"epoch\": 1, \"epoch\": 1,"},
 	{"\"epoch\": 1,", "\"epoch\": 1, \"era\": 1,"},
 	{"\"epoch\": 1,", "\"epoch\": 99999999999999999999,"},

@@ -58,6 +58,15 @@ static void assert_refuses(struct swtpm *swtpm, const struct tpm_binding *bindin
 
 /* ---- PCRs ---- */
 
+/* PCR_Extend by another program. */
+static void raw_extend(struct swtpm *swtpm, uint8_t pcr)
+{
+	uint8_t command[65] = {0x80, 0x02, 0, 0, 0, 65, 0, 0, 0x01, 0x82, 0, 0, 0, pcr, 0, 0,	0,
+			       9,    0x40, 0, 0, 9, 0,	0, 0, 0,    0,	  0, 0, 0, 1,	0, 0x0b};
+
+	assert_int_equal(swtpm_raw(swtpm, command, sizeof(command)), 0);
+}
+
 static void pcr_extend_matches_hash(void **state)
 {
 	struct swtpm *swtpm = *state;
@@ -97,6 +106,30 @@ static void pcr_read_all(void **state)
 	}
 }
 
+static void extend_pcr_0(struct swtpm *swtpm)
+{
+	raw_extend(swtpm, 0);
+}
+
+static void extend_pcr_0_at_next_read(struct swtpm *swtpm)
+{
+	swtpm->hook = extend_pcr_0;
+}
+
+/* All values are of one moment, though it takes several commands to read them. */
+static void pcr_read_is_consistent(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tpm_pcr_values all, one;
+
+	swtpm->hook_code = TPM2_CC_PCR_Read;
+	swtpm->hook = extend_pcr_0_at_next_read;
+	assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 0xffffff, &all), 0);
+	assert_null(swtpm->hook);
+	assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 1, &one), 0);
+	assert_memory_equal(all.values[0], one.values[0], 32);
+}
+
 /* ---- Seal and unseal ---- */
 
 static void seal_and_unseal(void **state, const struct tpm_binding *binding)
@@ -110,7 +143,10 @@ static void seal_and_unseal(void **state, const struct tpm_binding *binding)
 	sealed = seal(swtpm, binding, secret);
 	assert_unseals(swtpm, binding, sealed, secret);
 	swtpm_restart(swtpm);
+	swtpm->bound = 0;
 	assert_unseals(swtpm, binding, sealed, secret);
+	assert_int_equal(swtpm->unsalted, 0);
+	assert_int_equal(swtpm->bound, 1);
 	/* Never in clear on the way to the TPM and back. */
 	assert_false(swtpm->seen);
 	swtpm->watched = NULL;
@@ -254,7 +290,63 @@ static void other_tpm_is_refused_legacy(void **state)
 	assert_refuses(swtpm, &legacy, sealed, NULL, -ESTALE, "sealed by another TPM");
 }
 
+/* A key that somebody left at the SRK's handle is used if it can be. */
+static void existing_srk(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_sealed *none = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	swtpm_occupy_srk(swtpm, true);
+	sealed = seal(swtpm, &literal, secret);
+	assert_true(sealed->primary_rsa);
+	swtpm_restart(swtpm);
+	assert_unseals(swtpm, &literal, sealed, secret);
+	swtpm_replace(swtpm);
+	swtpm_occupy_srk(swtpm, false);
+	assert_fails(tpm_seal(swtpm->tpm, &literal, secret, &none), -EKEYREJECTED,
+		     "not a storage root key");
+}
+
+static void rsa_where_there_is_no_ecc(void **state, const struct tpm_binding *binding)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	swtpm->fail_once = true;
+	swtpm->fail_code = TPM2_CC_CreatePrimary;
+	swtpm->fail_response = TPM2_RC_CURVE | TPM2_RC_P | TPM2_RC_2;
+	sealed = seal(swtpm, binding, secret);
+	assert_true(sealed->primary_rsa);
+	swtpm_restart(swtpm);
+	assert_unseals(swtpm, binding, sealed, secret);
+}
+
+static void rsa_srk(void **state)
+{
+	rsa_where_there_is_no_ecc(state, &literal);
+}
+
+static void rsa_legacy(void **state)
+{
+	rsa_where_there_is_no_ecc(state, &legacy);
+}
+
 /* ---- What sealing refuses ---- */
+
+static void secret_of_another_size(void **state)
+{
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_sealed *sealed = NULL;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(31, &secret), 0);
+	assert_int_equal(tpm_seal(swtpm->tpm, &literal, secret, &sealed), -EINVAL);
+}
 
 static void unmeasured_pcrs_are_refused(void **state)
 {
@@ -366,13 +458,9 @@ static void responses_have_sentences(void **state)
 	assert_unseals(swtpm, &literal, sealed, secret);
 }
 
-/* PCR 8 is extended by another program. */
 static void extend_between(struct swtpm *swtpm)
 {
-	uint8_t command[65] = {0x80, 0x02, 0, 0, 0, 65, 0, 0, 0x01, 0x82, 0, 0, 0, 8, 0, 0,   0,
-			       9,    0x40, 0, 0, 9, 0,	0, 0, 0,    0,	  0, 0, 0, 1, 0, 0x0b};
-
-	assert_int_equal(swtpm_raw(swtpm, command, sizeof(command)), 0);
+	raw_extend(swtpm, 8);
 }
 
 static void extend_always(struct swtpm *swtpm)
@@ -492,6 +580,9 @@ static void signature_by_another_key(void **state)
 	sealed = seal(swtpm, &binding, secret);
 	binding.signature = foreign;
 	assert_refuses(swtpm, &binding, sealed, NULL, -EKEYREJECTED, "no signature by");
+	binding.public_key = policy_key_pem(other);
+	assert_refuses(swtpm, &binding, sealed, NULL, -EKEYREJECTED, "another policy key");
+	binding.public_key = policy_key_pem(key);
 	assert_fails(tpm_seal(swtpm->tpm, &binding, secret, &none), -EKEYREJECTED, "no signature");
 	/* The right fingerprint over the wrong signature. */
 	sig = strstr(signature, "\"sig\": \"");
@@ -523,6 +614,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_TPM(pcr_extend_matches_hash),
 		WITH_TPM(pcr_read_all),
+		WITH_TPM(pcr_read_is_consistent),
 		WITH_TPM(literal_policy),
 		WITH_TPM(legacy_policy),
 		WITH_TPM(sealed_object_is_as_agreed),
@@ -532,6 +624,10 @@ int main(void)
 		WITH_TPM(foreign_policy_is_refused),
 		WITH_TPM(other_tpm_is_refused),
 		WITH_TPM(other_tpm_is_refused_legacy),
+		WITH_TPM(existing_srk),
+		WITH_TPM(rsa_srk),
+		WITH_TPM(rsa_legacy),
+		WITH_TPM(secret_of_another_size),
 		WITH_TPM(unmeasured_pcrs_are_refused),
 		WITH_TPM(inactive_bank_is_refused),
 		WITH_TPM(lockout),
