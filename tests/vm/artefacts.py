@@ -24,6 +24,8 @@ CACHE = pathlib.Path(os.environ.get("CVMROOT_CACHE") or "/var/cache/cvmroot")
 # Stock programs that a rescue boot puts beside the initrd.
 RESCUE_PROGRAMS = ("usr/sbin/cryptsetup", "usr/sbin/dmsetup")
 SYSTEMD_CRYPTSETUP = ("usr/bin/systemd-cryptsetup", "usr/lib/systemd/systemd-cryptsetup")
+# Since Debian 13 systemd-cryptsetup is a package of its own.
+EXTRA_PACKAGES = {"trixie": ("--include", "systemd-cryptsetup")}
 LIBRARIES = pathlib.Path("usr/lib/x86_64-linux-gnu")
 
 
@@ -74,7 +76,7 @@ def image_tool(name, *arguments):
 
 def make_tree(suite, folder):
     """A root tree of the distribution with this build of cvmroot installed."""
-    image_tool("tree", suite, folder)
+    image_tool("tree", *EXTRA_PACKAGES.get(suite, ()), suite, folder)
     image_tool("install-tree", BUILD, folder)
 
 

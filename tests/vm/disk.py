@@ -97,9 +97,17 @@ def digest(path):
 
 # ---- Taking apart ----
 
-def partition_size(path):
+def root_partition(path):
+    """Start and size in bytes of the one partition of the root type."""
     table = json.loads(run("sfdisk", "--json", path))["partitiontable"]
-    return table["partitions"][0]["size"] * 512
+    roots = [entry for entry in table["partitions"] if entry["type"].lower() == ROOT_TYPE]
+    if len(roots) != 1:
+        raise AssertionError(f"{len(roots)} root partitions on {path}")
+    return roots[0]["start"] * 512, roots[0]["size"] * 512
+
+
+def partition_size(path):
+    return root_partition(path)[1]
 
 
 def read_at(path, offset, size):
@@ -108,16 +116,16 @@ def read_at(path, offset, size):
         return file.read(size)
 
 
-def luks_metadata(path, start=START):
+def luks_metadata(path):
     """The JSON of the first LUKS2 header, read by hand; None where there is no LUKS2 magic."""
-    head = read_at(path, start, 16384)
+    head = read_at(path, root_partition(path)[0], 16384)
     if head[:8] != b"LUKS\xba\xbe\x00\x02":
         return None
     return json.loads(head[4096:].split(b"\0", 1)[0])
 
 
-def luks_uuid(path, start=START):
-    return read_at(path, start + 168, 36).decode()
+def luks_uuid(path):
+    return read_at(path, root_partition(path)[0] + 168, 36).decode()
 
 
 def token(metadata, kind):
@@ -130,7 +138,7 @@ def token(metadata, kind):
 def volume_key(path, passphrase, folder):
     """cryptsetup's answer for the slot that a passphrase opens, from the raw disk."""
     header = pathlib.Path(folder) / "header"
-    header.write_bytes(read_at(path, START, SHIFT) + bytes(MIB))
+    header.write_bytes(read_at(path, root_partition(path)[0], SHIFT) + bytes(MIB))
     key = pathlib.Path(folder) / "volume.key"
     key.unlink(missing_ok=True)
     subprocess.run(["cryptsetup", "luksDump", "--batch-mode", "--dump-volume-key",
@@ -170,10 +178,11 @@ def decrypt(path, key, target, size=None):
     if segment["encryption"] != "aes-xts-plain64" or int(segment["offset"]) != SHIFT:
         raise AssertionError(f"unexpected segment {segment}")
     step = segment["sector_size"]
-    size = size or partition_size(path) - SHIFT
+    start, whole = root_partition(path)
+    size = size or whole - SHIFT
     cipher = Xts(key)
     with open(path, "rb") as source, open(target, "wb") as output:
-        source.seek(START + SHIFT)
+        source.seek(start + SHIFT)
         for offset in range(0, size, step):
             data = source.read(step)
             # plain64 counts sectors of 512 bytes, whatever the sector size.

@@ -145,7 +145,6 @@ class Lab:
     def boot(self, orders=(), timeout=300, **options):
         """Boot to the end; the root's program must have run."""
         boot = self.machine(orders, **options).run(timeout)
-        note(f"off after {boot.seconds:.1f} s")
         require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
         require("end" in boot.results(), f"the root's program did not run:\n{boot.tail()}")
         return boot
@@ -157,7 +156,6 @@ class Lab:
         """
         before = disk.digest(self.disk)
         boot = self.machine(**options).run(timeout)
-        note(f"off after {boot.seconds:.1f} s")
         require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
         require("end" not in boot.results(), "the root was booted")
         self.require_sentence(boot, sentence)
@@ -178,11 +176,16 @@ class Lab:
         require(sorted(token["tpm2-pcrs"]) == sorted((*PCRS, 15)), f"token {token}")
         return base64.b64decode(token["tpm2-blob"], validate=True)
 
+    @staticmethod
+    def measure(tpm):
+        """Bring the PCRs to what they were in the initrd."""
+        tpm.extend(11, STUB.encode())
+
     def recover_keys(self):
         """Slot secret and volume key, by a copy of the vTPM and cryptsetup on the host."""
         spare = self.tpm.copy_to(self.folder / "tpm-spare")
         with spare.connect() as tpm:
-            tpm.extend(11, STUB.encode())
+            self.measure(tpm)
             secret = unseal_blob(tpm, self.blob(), (*PCRS, 15), self.legacy)
         spare.stop()
         passphrase = base64.b64encode(secret)

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import selectors
 import shutil
 import signal
@@ -222,8 +223,11 @@ class Boot:
         end = time.monotonic() + timeout
         while not self.ended():
             self.step(end, "power-off")
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         self.process.wait()
-        self.seconds = time.monotonic() - self.begin
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        note(f"off after {time.monotonic() - self.begin:.1f} s, {busy:.1f} s of processor time")
         self.finish()
 
     def kill(self):

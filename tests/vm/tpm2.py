@@ -68,8 +68,10 @@ class Tpm:
 
     def extend(self, pcr, data):
         """Extend SHA-256 PCR by SHA-256(data)."""
-        digest = struct.pack(">IH", 1, ALG_SHA256) + hashlib.sha256(data).digest()
-        self.command(0x182, [pcr], digest, password())
+        self.extend_digest(pcr, hashlib.sha256(data).digest())
+
+    def extend_digest(self, pcr, digest):
+        self.command(0x182, [pcr], struct.pack(">IH", 1, ALG_SHA256) + digest, password())
 
     def create_primary(self, public):
         data = self.command(0x131, [RH_OWNER],
