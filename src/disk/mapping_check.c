@@ -5,13 +5,12 @@
 
 #include <string.h>
 
-#define CIPHER		  "aes-xts-plain64"
-#define CIPHER_KEY_SIZE	  64
-#define KEYRING_PREFIX	  ":64:logon:cryptsetup:"
-#define KEYRING_SUFFIX	  "-d0" /* the only digest */
-#define SECTOR_SIZE_WORD  "sector_size:"
-#define DEFAULT_SECTOR	  512
-#define NUMBER_DIGITS_MAX 20
+#define CIPHER		 "aes-xts-plain64"
+#define CIPHER_KEY_SIZE	 64
+#define KEYRING_PREFIX	 ":64:logon:cryptsetup:"
+#define KEYRING_SUFFIX	 "-d0" /* the only digest */
+#define SECTOR_SIZE_WORD "sector_size:"
+#define DEFAULT_SECTOR	 512
 
 static int refuse(const char *reason)
 {
@@ -39,7 +38,7 @@ static int parse_decimal(const char *text, size_t size, uint64_t *ret)
 {
 	uint64_t number = 0;
 
-	if (size == 0 || size > NUMBER_DIGITS_MAX || (text[0] == '0' && size > 1))
+	if (size == 0 || (text[0] == '0' && size > 1))
 		return -EBADMSG;
 	for (size_t i = 0; i < size; i++)
 		if (text[i] < '0' || text[i] > '9' || __builtin_mul_overflow(number, 10, &number) ||

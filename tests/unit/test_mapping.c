@@ -100,6 +100,9 @@ static const struct {
 	{"aes-xts-plain64 " KEYRING " 0 254:2 0" OPTION, "another offset"},
 	{"aes-xts-plain64 " KEYRING " 0 254:2 32768", "sector size"},
 	{"aes-xts-plain64 " KEYRING " 0 254:2 32768 1 sector_size:512", "sector size"},
+	{"aes-xts-plain64 " KEYRING " 0 254:2 32768 1 sector_sizf:4096", "not understood"},
+	{"aes-xts-plain64 " KEYRING " 0 254:2 32768 1 s", "not understood"},
+	{"aes-xts-plain64 " KEYRING " 0 254:4294967298 32768" OPTION, "not understood"},
 	{GOOD " ", "not understood"},
 	{GOOD " x", "not understood"},
 	{"aes-xts-plain64 " KEYRING " 0 254:2 32768 1 allow_discards", "not understood"},
@@ -159,6 +162,10 @@ static void parse_leaves_its_output_alone_on_failure(void **state)
 
 	(void)state;
 	assert_int_equal(mapping_crypt_parse("aes-xts-plain64 00 0 1:2 3 4", &crypt), -EBADMSG);
+	assert_int_equal(crypt.offset, 99);
+	assert_int_equal(mapping_crypt_parse("a  0 1:2 3", &crypt), -EBADMSG);
+	assert_int_equal(mapping_crypt_parse("a b / 1:2 3", &crypt), -EBADMSG);
+	assert_int_equal(mapping_crypt_parse("a b : 1:2 3", &crypt), -EBADMSG);
 	assert_int_equal(crypt.offset, 99);
 	assert_int_equal(mapping_crypt_parse("a b 18446744073709551615 1:4294967295 3", &crypt), 0);
 	assert_true(crypt.iv_offset == UINT64_MAX);
