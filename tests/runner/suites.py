@@ -54,13 +54,15 @@ def executables(build, folder):
             yield target["name"], path
 
 
+def scripts(folder, timeout):
+    """A test for each script of a folder."""
+    return [Test(path.name, [str(path)], timeout)
+            for path in sorted((ROOT / "tests" / folder).iterdir())
+            if path.is_file() and os.access(path, os.X_OK)]
+
+
 def load_checks():
-    folder = ROOT / "tests" / "checks"
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return Suite("checks", [
-        Test(path.name, [str(path)], 300)
-        for path in paths if path.is_file() and os.access(path, os.X_OK)
-    ])
+    return Suite("checks", scripts("checks", 300))
 
 
 def load_unit():
@@ -80,7 +82,7 @@ def load_unit():
 
 def load_power():
     paths = [path for name, path in executables(BUILDS[""], "power") if name == "power"]
-    tests = []
+    tests = scripts("power", 900)
     for path in paths:
         names = subprocess.run([path, "--list"], check=True, stdout=subprocess.PIPE, text=True)
         tests += [Test(name, [str(path), name], 900) for name in names.stdout.split()]
