@@ -271,7 +271,9 @@ static void other_tpm_is_refused(void **state)
 	assert_refuses(swtpm, &literal, sealed, NULL, -ESTALE, "sealed by another TPM");
 	/* Makes an SRK, and knows it. */
 	other = seal(swtpm, &literal, secret);
+	swtpm->commands = 0;
 	assert_refuses(swtpm, &literal, sealed, NULL, -ESTALE, "sealed by another TPM");
+	assert_int_equal(swtpm->commands, 0);
 	swtpm_disconnect(swtpm);
 	swtpm_connect(swtpm);
 	assert_refuses(swtpm, &literal, sealed, NULL, -ESTALE, "sealed by another TPM");
