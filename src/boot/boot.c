@@ -17,17 +17,6 @@ static void boot_done(struct boot *boot)
 	tpm_free(boot->tpm);
 }
 
-int boot_open_disk(struct boot *boot, bool writable)
-{
-	disk_file_free(TAKE_PTR(boot->disk));
-	int r = disk_file_open(boot->partition->path, writable, &boot->disk);
-
-	if (r < 0)
-		return r;
-	boot->io = disk_file_io(boot->disk);
-	return 0;
-}
-
 /* An initrd that the guest made for itself after the first boot has no manifest; it needs none. */
 static int load_manifest(struct boot *boot)
 {

@@ -49,14 +49,19 @@ int boot_reopen(struct boot *boot, struct root *ret);
  */
 int boot_unlock(struct boot *boot, struct luks_header *header, struct root *ret);
 
-/* Run the converter, then write the record that says done (fresh.c). */
-int boot_convert(struct boot *boot, const struct root *root);
-
-/* Write the record: now, with this state, about this volume. */
-int boot_remember(struct boot *boot, enum tpm_record_state state, const struct luks_facts *facts);
+/* ---- What the steps share (conversion.c) ---- */
 
 /* Open the partition; -EROFS when it is to be written and cannot be. */
 int boot_open_disk(struct boot *boot, bool writable);
+/* Write the record: now, with this state, about this volume. */
+int boot_remember(struct boot *boot, enum tpm_record_state state, const struct luks_facts *facts);
+/* Lay down header copy and progress, then the record that says "converting". */
+int boot_begin_conversion(struct boot *boot, const struct root *root, const uint8_t *header,
+			  size_t header_size);
+/* Run the converter, then write the record that says "done". */
+int boot_convert(struct boot *boot, const struct root *root);
+
+/* ---- Progress (progress.c) ---- */
 
 /* Tell the status file, the service manager and the console where we are. */
 void boot_progress_state(struct boot *boot, enum boot_state state);

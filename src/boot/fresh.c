@@ -129,22 +129,6 @@ static int rehearse(struct boot *boot, const uint8_t *data, size_t size,
 	return 0;
 }
 
-int boot_remember(struct boot *boot, enum tpm_record_state state, const struct luks_facts *facts)
-{
-	int r;
-
-	boot->record.state = state;
-	boot->record.epoch = facts->epoch;
-	memcpy(boot->record.luks_uuid, facts->uuid, UUID_SIZE);
-	memcpy(boot->record.fingerprint, facts->fingerprint, sizeof(facts->fingerprint));
-	r = tpm_record_write(boot->tpm, boot->config->tpm2_nv_index, &boot->binding.binding,
-			     &boot->record);
-	if (r < 0)
-		return r;
-	boot->has_record = true;
-	return 0;
-}
-
 static int check_room(const struct boot *boot)
 {
 	uint64_t size = disk_file_size(boot->disk), needed;
@@ -159,66 +143,6 @@ static int check_room(const struct boot *boot)
 		"behind it; bake the image again, or set grow = true on a larger disk",
 		boot->partition->path, (unsigned long long)(size / MIB),
 		(unsigned long long)(boot->manifest->fs_size / MIB));
-}
-
-static const struct convert_options *convert_options(struct boot *boot, struct convert_options *ret)
-{
-	*ret = (struct convert_options){.progress = boot_progress, .progress_context = boot};
-	return ret;
-}
-
-/* @ret_mac_key is the caller's to free, after the conversion. */
-static int describe_conversion(struct boot *boot, const struct root *root, struct conversion *ret,
-			       struct secret **ret_mac_key)
-{
-	struct secret *mac_key;
-	int r = hkdf_derive(root->volume_key, CONVERT_MAC_LABEL, MAC_SIZE, &mac_key);
-
-	if (r < 0)
-		return r;
-	*ret = (struct conversion){
-		.io = &boot->io,
-		.manifest = boot->manifest,
-		.volume_key = root->volume_key,
-		.mac_key = mac_key,
-		.sector_size = root->facts.sector_size,
-	};
-	memcpy(ret->luks_uuid, root->facts.uuid, UUID_SIZE);
-	*ret_mac_key = mac_key;
-	return 0;
-}
-
-int boot_convert(struct boot *boot, const struct root *root)
-{
-	cleanup(secret_freep) struct secret *mac_key = NULL;
-	struct convert_options options;
-	struct conversion conversion;
-	int r = describe_conversion(boot, root, &conversion, &mac_key);
-
-	if (r < 0)
-		return r;
-	boot_progress_state(boot, BOOT_CONVERTING);
-	r = convert_run(&conversion, convert_options(boot, &options));
-	if (r < 0)
-		return r;
-	return boot_remember(boot, RECORD_DONE, &root->facts);
-}
-
-/* Header copy and progress on the disk first, then the record: a cut between the two starts anew.
- */
-static int begin(struct boot *boot, const struct root *root, const uint8_t *data, size_t size)
-{
-	cleanup(secret_freep) struct secret *mac_key = NULL;
-	const struct convert_header header = {.data = data, .size = size};
-	struct conversion conversion;
-	int r = describe_conversion(boot, root, &conversion, &mac_key);
-
-	if (r < 0)
-		return r;
-	r = convert_begin(&conversion, &header, disk_file_size(boot->disk));
-	if (r < 0)
-		return r;
-	return boot_remember(boot, RECORD_CONVERTING, &root->facts);
 }
 
 /* Key and header, and the proof that it opens; nothing is written yet. */
@@ -251,12 +175,12 @@ static int prepare_root(struct boot *boot, struct root *ret, uint8_t **ret_heade
 
 static int verify_image(struct boot *boot)
 {
-	struct convert_options options;
+	struct convert_options options = {.progress = boot_progress, .progress_context = boot};
 
 	if (!boot->config->check_first)
 		return 0;
 	boot_progress_state(boot, BOOT_VERIFYING);
-	return convert_verify(&boot->io, boot->manifest, convert_options(boot, &options));
+	return convert_verify(&boot->io, boot->manifest, &options);
 }
 
 int boot_fresh(struct boot *boot, struct root *ret)
@@ -277,7 +201,7 @@ int boot_fresh(struct boot *boot, struct root *ret)
 	r = prepare_root(boot, &root, &header, &size);
 	if (r < 0)
 		return r;
-	r = begin(boot, &root, header, size);
+	r = boot_begin_conversion(boot, &root, header, size);
 	if (r < 0)
 		return r;
 	r = boot_convert(boot, &root);
