@@ -241,7 +241,7 @@ static void public_key_refuses(void **state)
 		"5CS2B7ZrksEVimFixQIDAQAB\n"
 		"-----END PUBLIC KEY-----\n";
 	struct tpm_public_key key;
-	char big[TPM_PEM_LIMIT + 2];
+	static char big[TPM_PEM_LIMIT + 2];
 
 	(void)state;
 	memset(big, '\n', sizeof(big));
