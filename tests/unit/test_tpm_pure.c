@@ -241,8 +241,12 @@ static void public_key_refuses(void **state)
 		"5CS2B7ZrksEVimFixQIDAQAB\n"
 		"-----END PUBLIC KEY-----\n";
 	struct tpm_public_key key;
+	static char big[TPM_PEM_LIMIT + 2];
 
 	(void)state;
+	memset(big, '\n', sizeof(big));
+	big[sizeof(big) - 1] = '\0';
+	assert_int_equal(tpm_public_read(big, &key), -E2BIG);
 	assert_int_equal(tpm_public_read("", &key), -EBADMSG);
 	assert_int_equal(tpm_public_read("-----BEGIN PUBLIC KEY-----\nAAAA\n", &key), -EBADMSG);
 	assert_int_equal(tpm_public_read(ecc, &key), -EOPNOTSUPP);
@@ -297,6 +301,26 @@ static void signature_file_refuses(void **state)
 		if (r != table[i].error)
 			fail_msg("%s: %d", table[i].text, r);
 	}
+}
+
+static void signature_file_has_a_limit(void **state)
+{
+	static const char entry[] = ENTRY("[11]", FP, POL, "AAAA", "") ",";
+	cleanup(freep) char *text = malloc(1100 * sizeof(entry));
+	struct tpm_signature signature;
+	char *end = text;
+
+	(void)state;
+	HEX(fingerprint, FP);
+	HEX(policy, POL);
+	assert_non_null(text);
+	end = stpcpy(end, "{\"sha256\":[");
+	for (int i = 0; i < 1025; i++)
+		end = stpcpy(end, entry);
+	strcpy(end - 1, "]}");
+	assert_int_equal(tpm_signature_find(text, HASH_SHA256, 1U << 11, fingerprint, policy,
+					    &signature),
+			 -E2BIG);
 }
 
 /* ---- Tokens ---- */
@@ -362,6 +386,12 @@ static void token_with_key(void **state)
 	json_object_del(token, "private-addition");
 	json_object_del(token, "keyslots");
 	assert_true(json_equal(made, token));
+
+	/* A NUL in the text would hide what follows it. */
+	tpm_sealed_free(sealed);
+	sealed = NULL;
+	json_object_set_new(token, "tpm2_pubkey", json_string("UABN"));
+	assert_int_equal(tpm_token_parse(token, &sealed), -EBADMSG);
 }
 
 /* One member changed each; NULL: removed. */
@@ -595,6 +625,7 @@ int main(void)
 		cmocka_unit_test(talos_signature_file),
 		cmocka_unit_test(public_key_refuses),
 		cmocka_unit_test(signature_file_refuses),
+		cmocka_unit_test(signature_file_has_a_limit),
 		cmocka_unit_test(token_both_ways),
 		cmocka_unit_test(token_with_key),
 		cmocka_unit_test(token_refuses),
