@@ -18,7 +18,8 @@
  *
  *	begin:  wipe both slots | header copy | record: all to do |
  *	batch:  store batch 1 | record 1, store batch 2 | record 2, ... store the last batch |
- *	end:    record: nothing to do, header to the front | wipe the header copy | wipe the slots |
+ *	end:    record: nothing to do, header to the front | wipe all behind but the slots |
+ *		wipe the slots |
  *
  * Storing chunk d changes only place d+16, where chunk d+16 was. By the choice of batches
  * (convert_batch_below) that chunk is unused, or of an earlier batch and so behind a flush: it is
@@ -333,17 +334,19 @@ static int write_front(const struct disk_io *io, const uint8_t *header, size_t s
 	return r < 0 ? r : convert_flush(io);
 }
 
-/* The header copy, then what would be looked for. */
+/* All but the slots, then these: when no record is found, nothing else is left either. */
 static int wipe_tail(const struct disk_io *io, const struct manifest *manifest)
 {
-	uint64_t start = tail_offset(manifest), slots = CONVERT_SLOTS * CONVERT_SLOT_STRIDE;
-	int r = convert_zero(io, CONVERT_SHIFT - slots, start + slots);
+	uint64_t between = tail_offset(manifest) + CONVERT_SLOT_SIZE;
+	uint64_t behind = between + CONVERT_SLOT_STRIDE,
+		 end = tail_offset(manifest) + CONVERT_SHIFT;
+	int r = convert_zero(io, CONVERT_SLOT_STRIDE - CONVERT_SLOT_SIZE, between);
 
 	if (r == 0)
-		r = convert_flush(io);
+		r = convert_zero(io, end - behind, behind);
 	if (r == 0)
-		r = convert_zero(io, slots, start);
-	return r < 0 ? r : convert_flush(io);
+		r = convert_flush(io);
+	return r < 0 ? r : wipe_slots(io, manifest);
 }
 
 int convert_run(const struct conversion *conversion, const struct convert_options *options)
