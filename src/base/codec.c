@@ -120,7 +120,8 @@ int base64_decode(const char *text, size_t text_size, void *ret, size_t capacity
 	return 0;
 }
 
-/* Bytes of the sequence that begins with @c; 0: none does. Its smallest code point to @ret_least.
+/*
+ * Bytes of the sequence that begins with @c; 0: none does. Its smallest code point to @ret_least.
  */
 static size_t utf8_sequence_size(uint8_t c, uint32_t *ret_least)
 {

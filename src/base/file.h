@@ -20,7 +20,8 @@ int file_read_all_fd(int fd, size_t limit, char **ret, size_t *ret_size);
 /* Replace @path with @data: a temporary file beside it, fsync, rename. */
 int file_write_atomic(const char *path, const void *data, size_t size, mode_t mode);
 
-/* The same without fsync, for files in /run that are written often and need not outlive the boot.
+/*
+ * The same without fsync, for files in /run that are written often and need not outlive the boot.
  */
 int file_write_volatile(const char *path, const void *data, size_t size, mode_t mode);
 

@@ -240,7 +240,8 @@ int toml_parse(const char *text, size_t size, const char *file, struct toml **re
 	if (size > TOML_SIZE_LIMIT)
 		return fail(-E2BIG, "%s: longer than %u KiB", file,
 			    (unsigned int)(TOML_SIZE_LIMIT / KIB));
-	/* No string is longer than the text that it is written in, but for the NUL of a last name.
+	/*
+	 * No string is longer than the text that it is written in, but for the NUL of a last name.
 	 */
 	r = secret_new(size + 1, &toml->strings);
 	if (r < 0)

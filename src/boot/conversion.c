@@ -68,7 +68,8 @@ int boot_convert(struct boot *boot, const struct root *root)
 	return boot_remember(boot, RECORD_DONE, &root->facts);
 }
 
-/* Header copy and progress on the disk first, then the record: a cut between the two starts anew.
+/*
+ * Header copy and progress on the disk first, then the record: a cut between the two starts anew.
  */
 int boot_begin_conversion(struct boot *boot, const struct root *root, const uint8_t *data,
 			  size_t size)

@@ -13,7 +13,8 @@ void root_done(struct root *root)
 	*root = (struct root){};
 }
 
-/* The facts are authenticated by the slot's MAC; the record says whether they are about our disk.
+/*
+ * The facts are authenticated by the slot's MAC; the record says whether they are about our disk.
  */
 static int check_record(const struct boot *boot, const struct luks_facts *facts)
 {

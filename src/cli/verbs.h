@@ -20,7 +20,8 @@ enum {
 struct verb {
 	const char *name;
 	const char *summary; /* one line, without a full stop */
-	/* What follows the name on the command line; then, after an empty line, options and words.
+	/*
+	 * What follows the name on the command line; then, after an empty line, options and words.
 	 */
 	const char *synopsis;
 	const char *usage;

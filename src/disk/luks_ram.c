@@ -46,7 +46,8 @@ int luks_ram_open(const struct ram_file *header, const char *device, struct cryp
 {
 	last_error[0] = '\0';
 	crypt_set_log_callback(NULL, keep_message, NULL);
-	/* A memfd needs no lock against others; plugins would be code and answers from elsewhere.
+	/*
+	 * A memfd needs no lock against others; plugins would be code and answers from elsewhere.
 	 */
 	crypt_metadata_locking(NULL, 0);
 	crypt_token_external_disable();

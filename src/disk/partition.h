@@ -41,7 +41,8 @@ DEFINE_CLEANUP(struct partition *, partition_free)
  */
 int partition_grow(const struct partition *partition, uint64_t *ret_size);
 
-/* Read the first @size bytes of the device once; the caller frees *ret. -ENOSPC when it is shorter.
+/*
+ * Read the first @size bytes of the device once; the caller frees *ret. -ENOSPC when it is shorter.
  */
 int partition_read_front(const char *path, size_t size, uint8_t **ret);
 

@@ -9,7 +9,8 @@ struct tpm;
 /* A register that measurements go to. One file, and one line in the table of measure.c, each. */
 struct measure_backend {
 	const char *name;
-	/* Can this machine use it? *ret_banks: mask of 1 << HASH_... to make digests for. -ENODEV.
+	/*
+	 * Can this machine use it? *ret_banks: mask of 1 << HASH_... to make digests for. -ENODEV.
 	 */
 	int (*probe)(struct tpm *tpm, uint32_t *ret_banks);
 	/* Extend the register and write the log that its verifiers read. */

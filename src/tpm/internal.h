@@ -34,7 +34,8 @@ struct tpm_handle {
 	cleanup(tpm_handle_flush) struct tpm_handle name = {.tpm = (context), .tr = ESYS_TR_NONE}
 void tpm_handle_flush(struct tpm_handle *handle);
 
-/* ---- rc.c: the sentence for a response code, and its errno. @what is "Doing this and that". ----
+/*
+ * ---- rc.c: the sentence for a response code, and its errno. @what is "Doing this and that". ----
  */
 int tpm_fail(TSS2_RC rc, const char *what);
 /* A response code without its layer and without the number of the handle, session or parameter. */

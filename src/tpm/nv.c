@@ -49,7 +49,8 @@ static int nv_read(struct nv_index *nv, TPM2B_MAX_NV_BUFFER **ret)
 
 	if (r < 0)
 		return r;
-	/* The session's HMAC covers the index's name, and with it the public area that was checked.
+	/*
+	 * The session's HMAC covers the index's name, and with it the public area that was checked.
 	 */
 	rc = Esys_NV_Read(tpm->esys, nv->tr, nv->tr, session.tr, ESYS_TR_NONE, ESYS_TR_NONE,
 			  nv->area.size, 0, ret);

@@ -89,7 +89,8 @@ static int read_modulus(EVP_PKEY *key, TPM2B_PUBLIC_KEY_RSA *ret)
 	return BN_bn2binpad(n, ret->buffer, ret->size) == ret->size ? 0 : -EBADMSG;
 }
 
-/* The object that everybody uses for such keys; its name goes into the policy, so each bit counts.
+/*
+ * The object that everybody uses for such keys; its name goes into the policy, so each bit counts.
  */
 static int make_area(EVP_PKEY *key, TPMT_PUBLIC *ret)
 {

@@ -9,7 +9,8 @@
 
 /* The LUKS2 token exactly as systemd writes it (conventions §1.1), but for "keyslots". Pure. */
 int tpm_token_make(const struct tpm_sealed *sealed, json_t **ret);
-/* Strict reader of an untrusted token: sizes, ranges, types. PIN, pcrlock and shards: -EOPNOTSUPP.
+/*
+ * Strict reader of an untrusted token: sizes, ranges, types. PIN, pcrlock and shards: -EOPNOTSUPP.
  */
 int tpm_token_parse(json_t *token, struct tpm_sealed **ret);
 

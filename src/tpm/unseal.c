@@ -30,7 +30,8 @@ static int load(struct tpm *tpm, const struct tpm_sealed *sealed, struct tpm_han
 		return r;
 	rc = Esys_Load(tpm->esys, tpm->primary, ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE,
 		       &private_area, &public_area, &ret->tr);
-	/* The SRK's handle may be empty: also then it was another TPM, or this one before a clear.
+	/*
+	 * The SRK's handle may be empty: also then it was another TPM, or this one before a clear.
 	 */
 	if (tpm_rc_base(rc) == TPM2_RC_HANDLE || tpm_rc_base(rc) == TPM2_RC_INTEGRITY)
 		return fail(-ESTALE, "The disk's key was sealed by another TPM: this is another "

@@ -7,7 +7,8 @@
 
 #define MAC_OFFSET 136
 
-/* What the reader accepts is written again byte for byte, but for the MAC, which is checked apart.
+/*
+ * What the reader accepts is written again byte for byte, but for the MAC, which is checked apart.
  */
 static void check(const uint8_t *data, const struct convert_record *record,
 		  const struct secret *mac_key)

@@ -242,7 +242,8 @@ static void token_must_agree(void **state)
 	assert_unseals(swtpm, &literal, sealed, secret);
 }
 
-/* An object that was sealed to nothing, in a token that says otherwise: only its own policy counts.
+/*
+ * An object that was sealed to nothing, in a token that says otherwise: only its own policy counts.
  */
 static void foreign_policy_is_refused(void **state)
 {
