@@ -15,9 +15,7 @@ static int read_header(struct boot *boot, struct luks_header **ret)
 	if (r < 0)
 		return r;
 	r = luks_header_check(data, LUKS_HEADER_SIZE, ret);
-	return r < 0 ? fail(r, "%s: the LUKS2 header is refused: %s", boot->partition->path,
-			    fail_sentence(r))
-		     : 0;
+	return r < 0 ? fail(r, "%s: %s", boot->partition->path, fail_sentence(r)) : 0;
 }
 
 int boot_reopen(struct boot *boot, struct root *ret)

@@ -399,7 +399,7 @@ int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret
 	if (size < LUKS_HEADER_SIZE)
 		return luks_refuse_header("there are less than 8 MiB of it");
 	if (!has_magic(data, size))
-		return fail(-EMEDIUMTYPE, "There is no LUKS2 header on the disk.");
+		return fail(-EMEDIUMTYPE, "there is no LUKS2 header on the disk");
 	r = read_copies(data, &metadata);
 	if (r < 0)
 		return r;

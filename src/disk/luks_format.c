@@ -20,7 +20,7 @@ static const char *const magics[] = {LUKS_MAGIC_1, LUKS_MAGIC_2};
 
 static int refuse(unsigned int index, const char *reason)
 {
-	return fail(-EBADMSG, "The LUKS2 header is refused: its %s copy %s.", copy_names[index],
+	return fail(-EBADMSG, "the LUKS2 header is refused: its %s copy %s", copy_names[index],
 		    reason);
 }
 
@@ -195,7 +195,7 @@ int luks_metadata_write(const struct luks_metadata *metadata, unsigned int index
 	char uuid[UUID_TEXT_SIZE];
 
 	if (metadata->json_size >= LUKS_JSON_SIZE)
-		return fail(-E2BIG, "The JSON text of the LUKS2 header is longer than %u bytes.",
+		return fail(-E2BIG, "the JSON text of the LUKS2 header is longer than %u bytes",
 			    (unsigned int)LUKS_JSON_SIZE - 1);
 	uuid_encode(metadata->uuid, uuid);
 	memset(ret, 0, LUKS_METADATA_SIZE);

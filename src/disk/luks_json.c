@@ -14,13 +14,13 @@ int luks_refuse(struct luks_place place, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
-	return fail(-EBADMSG, "The LUKS2 header is refused: its %s %u %s.", place.name,
-		    place.number, reason);
+	return fail(-EBADMSG, "the LUKS2 header is refused: its %s %u %s", place.name, place.number,
+		    reason);
 }
 
 int luks_refuse_header(const char *reason)
 {
-	return fail(-EBADMSG, "The LUKS2 header is refused: %s.", reason);
+	return fail(-EBADMSG, "the LUKS2 header is refused: %s", reason);
 }
 
 int luks_read_members(json_t *object, const struct json_member *table, size_t count,

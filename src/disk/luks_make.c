@@ -13,7 +13,7 @@ static int made(int r, const char *what)
 {
 	if (r >= 0)
 		return 0;
-	return fail(r, "libcryptsetup could not make the LUKS2 header: %s: %s (%s).", what,
+	return fail(r, "libcryptsetup could not make the LUKS2 header: %s: %s (%s)", what,
 		    luks_ram_error(), strerror(-r));
 }
 
@@ -178,11 +178,11 @@ int luks_header_make(const struct luks_facts *facts, const struct secret *volume
 	int r;
 
 	if (!arguments_make_sense(facts, volume_key, slots_count))
-		return fail(-EINVAL, "No LUKS2 header can be made from these sizes.");
+		return fail(-EINVAL, "no LUKS2 header can be made from these sizes");
 	/* A little data behind the header, which libcryptsetup wants to see. */
 	r = ram_file_new(LUKS_DATA_OFFSET + MIB, &file);
 	if (r < 0)
-		return fail(r, "No file in RAM could be made for the LUKS2 header: %s.",
+		return fail(r, "no file in RAM could be made for the LUKS2 header: %s",
 			    strerror(-r));
 	r = made(luks_ram_open(&file, NULL, &device), "open");
 	if (r < 0)

@@ -75,12 +75,12 @@ static int load(const struct luks_header *header, const char *device, struct ram
 	if (r == 0)
 		r = write_header(header, file->fd);
 	if (r < 0)
-		return fail(r, "The LUKS2 header could not be copied to RAM: %s.", strerror(-r));
+		return fail(r, "the LUKS2 header could not be copied to RAM: %s", strerror(-r));
 	r = luks_ram_open(file, device, &crypt);
 	if (r == 0)
 		r = crypt_load(crypt, CRYPT_LUKS2, NULL);
 	if (r < 0)
-		return fail(r, "libcryptsetup could not load the LUKS2 header: %s (%s).",
+		return fail(r, "libcryptsetup could not load the LUKS2 header: %s (%s)",
 			    luks_ram_error(), strerror(-r));
 	*ret = TAKE_PTR(crypt);
 	return 0;
@@ -104,9 +104,9 @@ static int get_volume_key(const struct luks_header *header, int slot,
 	r = crypt_volume_key_get(crypt, slot, (char *)key->data, &size,
 				 (const char *)passphrase->data, passphrase->size);
 	if (r == -EPERM || (r >= 0 && size != LUKS_VOLUME_KEY_SIZE))
-		return fail(-EKEYREJECTED, "The passphrase does not open keyslot %d.", slot);
+		return fail(-EKEYREJECTED, "the passphrase does not open keyslot %d", slot);
 	if (r < 0)
-		return fail(r, "libcryptsetup could not open keyslot %d: %s (%s).", slot,
+		return fail(r, "libcryptsetup could not open keyslot %d: %s (%s)", slot,
 			    luks_ram_error(), strerror(-r));
 	*ret = TAKE_PTR(key);
 	return 0;
@@ -122,8 +122,8 @@ static int check_mac(const struct luks_header *header, unsigned int slot,
 		return r;
 	if (!mac_equal(mac, header->macs[slot], MAC_SIZE))
 		return fail(-EKEYREJECTED,
-			    "The MAC of keyslot %u does not hold: the LUKS2 header was changed, or "
-			    "this is not the disk that it was made for.",
+			    "the MAC of keyslot %u does not hold: the LUKS2 header was changed, or "
+			    "this is not the disk that it was made for",
 			    slot);
 	return 0;
 }
@@ -137,10 +137,10 @@ int luks_header_unlock(const struct luks_header *header, int slot, const struct 
 	int r;
 
 	if (slot < 0 || slot >= LUKS_NUMBERS || !header->areas[slot].data)
-		return fail(-EKEYREJECTED, "The LUKS2 header has no keyslot %d.", slot);
+		return fail(-EKEYREJECTED, "the LUKS2 header has no keyslot %d", slot);
 	if (!header->has_mac[slot])
 		return fail(-EKEYREJECTED,
-			    "Keyslot %d was not made by cvmroot: the header holds no MAC for it.",
+			    "keyslot %d was not made by cvmroot: the header holds no MAC for it",
 			    slot);
 	r = get_volume_key(header, slot, passphrase, &volume_key);
 	if (r < 0)
@@ -166,14 +166,14 @@ static int expect_mapping(const struct luks_header *header, const char *device,
 	int r;
 
 	if (fd < 0 || fstat(fd, &status) < 0)
-		return fail(-errno, "%s cannot be opened: %s.", device, strerror(errno));
+		return fail(-errno, "%s cannot be opened: %s", device, strerror(errno));
 	r = S_ISBLK(status.st_mode) ? file_size(fd, &size) : -EMEDIUMTYPE;
 	if (r < 0)
-		return fail(r, "%s is not a block device of a known size.", device);
+		return fail(r, "%s is not a block device of a known size", device);
 	if (size <= facts->data_offset || size % facts->sector_size != 0)
 		return fail(-EMEDIUMTYPE,
 			    "%s has %llu bytes, which is too small or not a multiple of the LUKS "
-			    "sector size, %u: change the partition's size.",
+			    "sector size, %u: change the partition's size",
 			    device, (unsigned long long)size, facts->sector_size);
 	*ret = (struct mapping_expected){
 		.volume_key = volume_key,
@@ -203,7 +203,7 @@ static int activate(const struct luks_header *header, const char *device, const 
 	if (r == -EPERM)
 		r = -EKEYREJECTED;
 	if (r < 0)
-		return fail(r, "%s could not be opened as /dev/mapper/%s: %s (%s).", device, name,
+		return fail(r, "%s could not be opened as /dev/mapper/%s: %s (%s)", device, name,
 			    luks_ram_error(), strerror(-r));
 	return 0;
 }
@@ -226,7 +226,7 @@ int luks_header_activate(const struct luks_header *header, const char *device, c
 		cleanup(freep) char *sentence = strdup(fail_sentence(r));
 
 		if (mapping_remove(name) < 0)
-			return fail(r, "%s It could not be removed again.", sentence);
+			return fail(r, "%s; the mapping could not be removed again", sentence);
 		return fail(r, "%s", sentence);
 	}
 	return 0;

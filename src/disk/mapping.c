@@ -45,7 +45,7 @@ static int task_failed(struct dm_task *task, const char *what, const char *name)
 
 	if (error <= 0)
 		error = EIO;
-	return fail(-error, "device-mapper could not %s %s/%s: %s.", what, NODE_FOLDER, name,
+	return fail(-error, "device-mapper could not %s %s/%s: %s", what, NODE_FOLDER, name,
 		    strerror(error));
 }
 
@@ -57,7 +57,7 @@ static int task_new(int type, const char *name, struct dm_task **ret)
 	task = dm_task_create(type);
 	/* The table may hold the volume key: wipe the kernel's buffers and libdevmapper's. */
 	if (!task || !dm_task_secure_data(task) || !dm_task_set_name(task, name))
-		return fail(-ENOMEM, "device-mapper could not be asked about %s/%s.", NODE_FOLDER,
+		return fail(-ENOMEM, "device-mapper could not be asked about %s/%s", NODE_FOLDER,
 			    name);
 	*ret = TAKE_PTR(task);
 	return 0;
@@ -92,7 +92,7 @@ static int check_info(struct dm_task *task, const char *name)
 		return task_failed(task, "describe", name);
 	if (!info.exists || !info.live_table || info.inactive_table || info.suspended ||
 	    info.read_only)
-		return fail(-EKEYREJECTED, "The kernel's mapping %s/%s is not in plain use.",
+		return fail(-EKEYREJECTED, "the kernel's mapping %s/%s is not in plain use",
 			    NODE_FOLDER, name);
 	return 0;
 }
@@ -175,11 +175,11 @@ int mapping_wait(const char *name, unsigned int wait_seconds)
 	/* Watch first, then look: nothing can appear unseen in between. */
 	if (fd < 0 ||
 	    inotify_add_watch(fd, NODE_FOLDER, IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE) < 0)
-		return fail(-errno, "%s cannot be watched: %s.", NODE_FOLDER, strerror(errno));
+		return fail(-errno, "%s cannot be watched: %s", NODE_FOLDER, strerror(errno));
 	while (!node_is(path, device)) {
 		r = await_event(fd, deadline);
 		if (r < 0)
-			return fail(r, "%s did not appear within %u seconds.", path, wait_seconds);
+			return fail(r, "%s did not appear within %u seconds", path, wait_seconds);
 	}
 	return 0;
 }

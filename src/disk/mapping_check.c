@@ -14,7 +14,7 @@
 
 static int refuse(const char *reason)
 {
-	return fail(-EKEYREJECTED, "The kernel's mapping is not the one that was asked for: %s.",
+	return fail(-EKEYREJECTED, "the kernel's mapping is not the one that was asked for: %s",
 		    reason);
 }
 

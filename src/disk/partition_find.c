@@ -97,9 +97,10 @@ static int parse_spec(const char *spec, struct wanted *ret)
 	};
 
 	if (!wanted.type && !wanted.uuid && !wanted.label && !wanted.path)
-		return fail(-EINVAL,
-			    "\"%s\" names no partition: use auto, PARTUUID=, PARTLABEL= or /dev/.",
-			    spec);
+		return fail(
+			-EINVAL,
+			"\"%s\" names no partition: use auto, PARTUUID=, PARTLABEL= or /dev/...",
+			spec);
 	*ret = wanted;
 	return 0;
 }
@@ -260,7 +261,7 @@ static int scan_disks(const struct wanted *wanted, struct found *found)
 	int r = 0;
 
 	if (!folder)
-		return fail(-errno, "%s cannot be read: %s.", BLOCK_FOLDER, strerror(errno));
+		return fail(-errno, "%s cannot be read: %s", BLOCK_FOLDER, strerror(errno));
 	while (r == 0 && (entry = readdir(folder))) {
 		unsigned int number;
 
@@ -309,7 +310,7 @@ static int look_at_path(const char *path, struct found *found)
 	if (stat(path, &status) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISBLK(status.st_mode))
-		return fail(-EMEDIUMTYPE, "%s is not a block device.", path);
+		return fail(-EMEDIUMTYPE, "%s is not a block device", path);
 	return describe_device(status.st_rdev, &found->partition);
 }
 
@@ -323,8 +324,8 @@ static int look(const struct wanted *wanted, struct partition **ret)
 		return r;
 	if (found.second)
 		return fail(-ENOTUNIQ,
-			    "Two partitions may be the root: %s and %s. Detach one, or name the "
-			    "right one in cvmroot.toml.",
+			    "two partitions may be the root: %s and %s; detach one, or name the "
+			    "right one in cvmroot.toml",
 			    found.partition->path, found.second->path);
 	if (!found.partition)
 		return 0;
@@ -333,7 +334,7 @@ static int look(const struct wanted *wanted, struct partition **ret)
 	if (found.partition->hold_fd < 0 && (errno == ENOENT || errno == ENXIO))
 		return 0;
 	if (found.partition->hold_fd < 0)
-		return fail(-errno, "%s cannot be opened: %s.", found.partition->path,
+		return fail(-errno, "%s cannot be opened: %s", found.partition->path,
 			    strerror(errno));
 	*ret = TAKE_PTR(found.partition);
 	return 1;
@@ -350,7 +351,7 @@ static int open_events(int *ret)
 		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
 
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return fail(-errno, "Kernel events cannot be received: %s.", strerror(errno));
+		return fail(-errno, "kernel events cannot be received: %s", strerror(errno));
 	*ret = TAKE_FD(fd);
 	return 0;
 }
@@ -375,7 +376,7 @@ static int await_event(int fd, int64_t deadline_ms)
 		return -ETIMEDOUT;
 	n = poll(&poll_fd, 1, (int)MIN(left, (int64_t)INT_MAX));
 	if (n < 0 && errno != EINTR)
-		return fail(-errno, "Kernel events cannot be awaited: %s.", strerror(errno));
+		return fail(-errno, "kernel events cannot be awaited: %s", strerror(errno));
 	/* An overrun (ENOBUFS) is an event as well: look again. */
 	while (n > 0 && recv(fd, buffer, sizeof(buffer), 0) >= 0)
 		;
@@ -401,8 +402,8 @@ int partition_find(const char *spec, unsigned int wait_seconds, struct partition
 		if (r == -ETIMEDOUT)
 			return fail(
 				-ENODEV,
-				"No partition %s appeared within %u seconds: check the disk and "
-				"root.partition in cvmroot.toml.",
+				"no partition %s appeared within %u seconds: check the disk and "
+				"root.partition in cvmroot.toml",
 				spec, wait_seconds);
 		if (r < 0)
 			return r;
@@ -418,19 +419,19 @@ int partition_read_front(const char *path, size_t size, uint8_t **ret)
 	int r;
 
 	if (fd < 0)
-		return fail(-errno, "%s cannot be opened: %s.", path, strerror(errno));
+		return fail(-errno, "%s cannot be opened: %s", path, strerror(errno));
 	r = file_size(fd, &device_size);
 	if (r < 0)
-		return fail(r, "The size of %s cannot be read: %s.", path, strerror(-r));
+		return fail(r, "the size of %s cannot be read: %s", path, strerror(-r));
 	if (device_size < size)
-		return fail(-ENOSPC, "%s is too small: it has %llu bytes.", path,
+		return fail(-ENOSPC, "%s is too small: it has %llu bytes", path,
 			    (unsigned long long)device_size);
 	data = malloc(size);
 	if (!data)
 		return -ENOMEM;
 	r = file_pread(fd, data, size, 0);
 	if (r < 0)
-		return fail(r, "%s cannot be read: %s.", path, strerror(-r));
+		return fail(r, "%s cannot be read: %s", path, strerror(-r));
 	*ret = TAKE_PTR(data);
 	return 0;
 }

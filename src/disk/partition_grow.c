@@ -28,7 +28,7 @@ struct span {
 
 static int grow_failed(int r, const struct partition *partition, const char *what)
 {
-	return fail(r, "%s cannot be grown: %s (%s).", partition->path, what, strerror(-r));
+	return fail(r, "%s cannot be grown: %s (%s)", partition->path, what, strerror(-r));
 }
 
 /* libfdisk's notices; without this they go to standard error. */

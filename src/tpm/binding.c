@@ -14,10 +14,10 @@ uint32_t tpm_binding_mask(const struct tpm_binding *binding)
 int tpm_binding_check(const struct tpm_binding *binding)
 {
 	if (binding->pcrs >= 1U << TPM_PCR_COUNT || binding->bank >= HASH_ALGORITHMS)
-		return fail(-EINVAL, "The TPM has no such PCR or bank");
+		return fail(-EINVAL, "the TPM has no such PCR or bank");
 	/* PCR 15 alone is zero for whatever boots on this TPM. */
 	if ((binding->pcrs & ~IDENTITY) == 0 && !binding->public_key)
-		return fail(-EINVAL, "Neither PCRs nor a policy key is configured: the TPM would "
+		return fail(-EINVAL, "neither PCRs nor a policy key is configured: the TPM would "
 				     "give the disk's key to any system; name PCRs (pcrs) or a "
 				     "key (public_key)");
 	return 0;
@@ -59,14 +59,14 @@ int tpm_binding_agrees(const struct tpm_binding *binding, const struct tpm_seale
 {
 	if (sealed->bank != binding->bank || sealed->pcrs != tpm_binding_mask(binding))
 		return fail(-EKEYREJECTED,
-			    "The LUKS token names other PCRs than the configuration");
+			    "the LUKS token names other PCRs than the configuration");
 	if (!same_key(sealed->public_key, binding->public_key) ||
 	    sealed->public_key_pcrs != (binding->public_key ? 1U << TPM_PCR_KERNEL : 0))
 		return fail(-EKEYREJECTED,
-			    "The LUKS token names another policy key than the configuration");
+			    "the LUKS token names another policy key than the configuration");
 	if (!sealed->srk != binding->legacy_primary)
 		return fail(-EKEYREJECTED,
-			    "The LUKS token is of another profile than the configuration");
+			    "the LUKS token is of another profile than the configuration");
 	return 0;
 }
 

@@ -22,7 +22,7 @@ int tpm_blob_make(const TPM2B_PRIVATE *private_area, const TPM2B_PUBLIC *public_
 	if (Tss2_MU_TPM2B_PRIVATE_Marshal(private_area, blob, BLOB_LIMIT, &size) !=
 		    TSS2_RC_SUCCESS ||
 	    Tss2_MU_TPM2B_PUBLIC_Marshal(public_area, blob, BLOB_LIMIT, &size) != TSS2_RC_SUCCESS)
-		return fail(-EIO, "The TPM gave a sealed object of an impossible size");
+		return fail(-EIO, "the TPM gave a sealed object of an impossible size");
 	*ret = TAKE_PTR(blob);
 	*ret_size = size;
 	return 0;
@@ -115,9 +115,9 @@ int tpm_blob_parse(const struct tpm_sealed *sealed, TPM2B_PRIVATE *ret_private,
 
 	if (read_private(&reader, ret_private) < 0 || read_sized(&reader, &inner) < 0 ||
 	    reader_end(&reader) < 0 || read_area(&inner, &area) < 0)
-		return fail(-EBADMSG, "The LUKS token's TPM blob is malformed");
+		return fail(-EBADMSG, "the LUKS token's TPM blob is malformed");
 	if (!is_acceptable(&area, sealed))
-		return fail(-EKEYREJECTED, "The LUKS token's TPM blob is not an object that is "
+		return fail(-EKEYREJECTED, "the LUKS token's TPM blob is not an object that is "
 					   "sealed to the policy that the token names");
 	make_public(&area, ret_public);
 	return 0;
@@ -154,6 +154,6 @@ int tpm_srk_parse(const uint8_t *data, size_t size, bool *ret_rsa)
 	struct reader reader = reader_init(data, size);
 
 	if (read_srk(&reader, ret_rsa) < 0)
-		return fail(-EBADMSG, "The LUKS token's TPM storage key (tpm2_srk) is malformed");
+		return fail(-EBADMSG, "the LUKS token's TPM storage key (tpm2_srk) is malformed");
 	return 0;
 }

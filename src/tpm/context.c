@@ -16,11 +16,11 @@ static void silence_libraries(void)
 static int fail_open(void)
 {
 	if (access(TPM_DEVICE, F_OK) < 0)
-		return fail(-ENODEV, "This machine has no TPM 2.0 (" TPM_DEVICE " does not exist); "
+		return fail(-ENODEV, "this machine has no TPM 2.0 (" TPM_DEVICE " does not exist); "
 				     "give the virtual machine a vTPM");
 	if (access(TPM_DEVICE, R_OK | W_OK) < 0)
-		return fail(-EACCES, "No permission to use the TPM (" TPM_DEVICE "); run as root");
-	return fail(-EIO, "Cannot open the TPM (" TPM_DEVICE ")");
+		return fail(-EACCES, "no permission to use the TPM (" TPM_DEVICE "); run as root");
+	return fail(-EIO, "cannot open the TPM (" TPM_DEVICE ")");
 }
 
 static int open_device(TSS2_TCTI_CONTEXT **ret)
@@ -69,7 +69,7 @@ int tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct tpm **ret)
 	/* No TPM2_Startup: the kernel has done it before it offered the device. */
 	rc = Esys_Initialize(&tpm->esys, tcti, NULL);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Opening the TPM");
+		return tpm_fail(rc, "opening the TPM");
 	*ret = TAKE_PTR(tpm);
 	return 0;
 }

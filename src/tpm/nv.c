@@ -30,9 +30,9 @@ static int nv_find(struct tpm *tpm, uint32_t index, struct nv_index *ret)
 	if (rc != TSS2_RC_SUCCESS)
 		ret->tr = ESYS_TR_NONE;
 	if (tpm_rc_base(rc) == TPM2_RC_HANDLE)
-		return fail(-ENOENT, "The TPM has no NV index 0x%x", index);
+		return fail(-ENOENT, "the TPM has no NV index 0x%x", index);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Looking for the TPM record");
+		return tpm_fail(rc, "looking for the TPM record");
 	if (Esys_TR_Serialize(tpm->esys, ret->tr, &data, &size) != TSS2_RC_SUCCESS)
 		return -ENOMEM;
 	return tpm_nv_public_parse(data, size, &ret->area);
@@ -55,7 +55,7 @@ static int nv_read(struct nv_index *nv, TPM2B_MAX_NV_BUFFER **ret)
 	rc = Esys_NV_Read(tpm->esys, nv->tr, nv->tr, session.tr, ESYS_TR_NONE, ESYS_TR_NONE,
 			  nv->area.size, 0, ret);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Reading the TPM record");
+		return tpm_fail(rc, "reading the TPM record");
 	session.tr = ESYS_TR_NONE;
 	return 0;
 }
@@ -85,7 +85,7 @@ static int check_origin(struct tpm *tpm, const struct tpm_binding *binding,
 
 	if (before->bank != binding->bank || before->mask != tpm_binding_mask(binding))
 		return fail(-EKEYREJECTED,
-			    "The TPM record names other PCRs than the configuration");
+			    "the TPM record names other PCRs than the configuration");
 	r = tpm_binding_policy(binding, before, policy);
 	if (r < 0)
 		return r;
@@ -100,7 +100,7 @@ static int check_origin(struct tpm *tpm, const struct tpm_binding *binding,
 		return 0;
 	tpm_pcr_list(literal, list);
 	return fail(-EREMCHG,
-		    "The TPM record was written while PCR %s had another value: firmware, Secure "
+		    "the TPM record was written while PCR %s had another value: firmware, Secure "
 		    "Boot settings, boot loader, kernel or command line have changed since; boot "
 		    "the earlier ones",
 		    list);
@@ -121,7 +121,7 @@ int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *b
 	if (r < 0)
 		return r;
 	if (!(nv.area.attributes & TPMA_NV_WRITTEN))
-		return fail(-ENOENT, "The TPM's NV index 0x%x was never written", index);
+		return fail(-ENOENT, "the TPM's NV index 0x%x was never written", index);
 	r = tpm_primary_get(tpm, binding->legacy_primary, false);
 	if (r == 0)
 		r = nv_read(&nv, &buffer);
@@ -157,7 +157,7 @@ static int nv_define(struct tpm *tpm, uint32_t index, const uint8_t *policy, siz
 				 ESYS_TR_NONE, &no_auth, &area, ret);
 	if (rc != TSS2_RC_SUCCESS) {
 		*ret = ESYS_TR_NONE;
-		return tpm_fail(rc, "Defining the TPM record's NV index");
+		return tpm_fail(rc, "defining the TPM record's NV index");
 	}
 	session.tr = ESYS_TR_NONE;
 	return 0;
@@ -214,7 +214,7 @@ static int check_values(const struct tpm_binding *binding, const struct tpm_reco
 	if (record->sealed_values.bank != binding->bank ||
 	    record->sealed_values.mask != tpm_binding_mask(binding) ||
 	    !tpm_pcr_is_zero(&record->sealed_values, TPM_PCR_IDENTITY))
-		return fail(-EINVAL, "The TPM record must name the PCR values that it is bound to");
+		return fail(-EINVAL, "the TPM record must name the PCR values that it is bound to");
 	return 0;
 }
 
@@ -225,7 +225,7 @@ int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *
 	uint8_t policy[HASH_SHA256_SIZE];
 	struct nv_write write = {};
 	struct tpm_policy_command command = {
-		.what = "Writing the TPM record",
+		.what = "writing the TPM record",
 		.binding = binding,
 		.policy = policy,
 		.before = &record->sealed_values,
@@ -265,7 +265,7 @@ int tpm_record_delete(struct tpm *tpm, uint32_t index)
 	rc = Esys_NV_UndefineSpace(tpm->esys, ESYS_TR_RH_OWNER, nv.tr, ESYS_TR_PASSWORD,
 				   ESYS_TR_NONE, ESYS_TR_NONE);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Removing the TPM record");
+		return tpm_fail(rc, "removing the TPM record");
 	nv.tr = ESYS_TR_NONE;
 	return 0;
 }

@@ -36,7 +36,7 @@ int tpm_nv_public_parse(const uint8_t *data, size_t size, struct tpm_nv_public *
 	if (reader_skip(&reader, 4) < 0 || reader_be16(&reader, &name_size) < 0 ||
 	    reader_skip(&reader, name_size) < 0 || reader_skip(&reader, 4) < 0 ||
 	    parse(&reader, &area) < 0)
-		return fail(-EBADMSG, "The TPM describes an NV index in a senseless way");
+		return fail(-EBADMSG, "the TPM describes an NV index in a senseless way");
 	*ret = area;
 	return 0;
 }

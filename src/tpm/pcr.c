@@ -62,10 +62,10 @@ static int read_some(struct tpm *tpm, uint32_t mask, struct tpm_pcr_values *valu
 	rc = Esys_PCR_Read(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, &wanted,
 			   ret_counter, &given, &digests);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Reading the TPM's PCRs");
+		return tpm_fail(rc, "reading the TPM's PCRs");
 	*ret_mask = take_values(given, digests, values) & mask;
 	if (*ret_mask == 0)
-		return fail(-EOPNOTSUPP, "The TPM's %s PCR bank is not active",
+		return fail(-EOPNOTSUPP, "the TPM's %s PCR bank is not active",
 			    hash_name(values->bank));
 	return 0;
 }
@@ -103,7 +103,7 @@ int tpm_pcr_read(struct tpm *tpm, enum hash_algorithm bank, uint32_t mask,
 			return 0;
 		}
 	}
-	return fail(-EIO, "Reading the TPM's PCRs: they kept changing meanwhile");
+	return fail(-EIO, "reading the TPM's PCRs: they kept changing meanwhile");
 }
 
 int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret)
@@ -114,9 +114,9 @@ int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret)
 					TPM2_CAP_PCRS, 0, TPM2_MAX_PCRS, NULL, &data);
 
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Asking the TPM for its PCR banks");
+		return tpm_fail(rc, "asking the TPM for its PCR banks");
 	if (data->capability != TPM2_CAP_PCRS)
-		return fail(-EIO, "Asking the TPM for its PCR banks: a senseless answer");
+		return fail(-EIO, "asking the TPM for its PCR banks: a senseless answer");
 	for (uint32_t i = 0; i < MIN(data->data.assignedPCR.count, TPM2_NUM_PCR_BANKS); i++) {
 		const TPMS_PCR_SELECTION *bank = &data->data.assignedPCR.pcrSelections[i];
 
@@ -148,7 +148,7 @@ int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 	rc = Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE,
 			     ESYS_TR_NONE, &list);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Extending a PCR");
+		return tpm_fail(rc, "extending a PCR");
 	return 0;
 }
 

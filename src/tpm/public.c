@@ -30,7 +30,7 @@ static int pem_parse(const char *pem, EVP_PKEY **ret)
 	BIO *text;
 
 	if (strlen(pem) > TPM_PEM_LIMIT)
-		return fail(-E2BIG, "The policy's public key is longer than %u bytes",
+		return fail(-E2BIG, "the policy's public key is longer than %u bytes",
 			    (unsigned int)TPM_PEM_LIMIT);
 	text = BIO_new_mem_buf(pem, (int)strlen(pem));
 	if (!text)
@@ -38,7 +38,7 @@ static int pem_parse(const char *pem, EVP_PKEY **ret)
 	key = PEM_read_bio_PUBKEY(text, NULL, NULL, no_password);
 	BIO_free(text);
 	if (!key)
-		return fail(-EBADMSG, "The policy's public key is not a public key in PEM");
+		return fail(-EBADMSG, "the policy's public key is not a public key in PEM");
 	*ret = key;
 	return 0;
 }
@@ -69,7 +69,7 @@ static int read_exponent(EVP_PKEY *key, uint32_t *ret)
 		return -EBADMSG;
 	value = BN_get_word(e);
 	if (value > UINT32_MAX)
-		return fail(-EOPNOTSUPP, "The policy's RSA key has an exponent above 32 bits");
+		return fail(-EOPNOTSUPP, "the policy's RSA key has an exponent above 32 bits");
 	*ret = (uint32_t)value;
 	return 0;
 }
@@ -81,7 +81,7 @@ static int read_modulus(EVP_PKEY *key, TPM2B_PUBLIC_KEY_RSA *ret)
 
 	if (bits != 2048 && bits != 3072 && bits != 4096)
 		return fail(-EOPNOTSUPP,
-			    "The policy's RSA key has %d bits; 2048, 3072 and 4096 are supported",
+			    "the policy's RSA key has %d bits; 2048, 3072 and 4096 are supported",
 			    bits);
 	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) != 1)
 		return -EBADMSG;
@@ -98,7 +98,7 @@ static int make_area(EVP_PKEY *key, TPMT_PUBLIC *ret)
 	int r;
 
 	if (!EVP_PKEY_is_a(key, "RSA"))
-		return fail(-EOPNOTSUPP, "The policy's public key is not an RSA key");
+		return fail(-EOPNOTSUPP, "the policy's public key is not an RSA key");
 	ret->type = TPM2_ALG_RSA;
 	ret->nameAlg = TPM2_ALG_SHA256;
 	ret->objectAttributes =
@@ -175,7 +175,7 @@ int tpm_public_verify(const char *pem, const uint8_t policy[static HASH_SHA256_S
 	if (verifies(key, policy, HASH_SHA256_SIZE, signature, signature_size))
 		return 0;
 	/* systemd-measure signs with the bank's hash; the TPM wants that of the key's name. */
-	return fail(-EKEYREJECTED, "The signature of the PCR policy does not verify with the "
+	return fail(-EKEYREJECTED, "the signature of the PCR policy does not verify with the "
 				   "policy's public key and SHA-256 (signatures for another bank "
 				   "than sha256 may use another hash, which the TPM refuses)");
 }

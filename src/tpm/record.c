@@ -29,7 +29,7 @@ int tpm_record_encode(const struct tpm_record *record, struct writer *writer)
 		if (values->mask & 1U << pcr)
 			writer_bytes(writer, values->values[pcr], hash_size(values->bank));
 	if (writer->error == 0 && writer->size > RECORD_SIZE_MAX)
-		return fail(-E2BIG, "The TPM record of so many PCRs in bank %s is too long",
+		return fail(-E2BIG, "the TPM record of so many PCRs in bank %s is too long",
 			    hash_name(values->bank));
 	return writer->error;
 }
@@ -77,9 +77,9 @@ int tpm_record_decode(const void *data, size_t size, struct tpm_record *ret)
 	int r = read_record(&reader, &record);
 
 	if (r == -EOPNOTSUPP)
-		return fail(r, "The TPM record has a version that this cvmroot does not know");
+		return fail(r, "the TPM record has a version that this cvmroot does not know");
 	if (r < 0)
-		return fail(r, "The TPM record is malformed");
+		return fail(r, "the TPM record is malformed");
 	*ret = record;
 	return 0;
 }

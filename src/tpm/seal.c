@@ -23,7 +23,7 @@ static int check_measured(const struct tpm_binding *binding, const struct tpm_pc
 		return 0;
 	tpm_pcr_list(literal, list);
 	return fail(-EOPNOTSUPP,
-		    "Nothing was measured into PCR %s (bank %s): the firmware does not use the "
+		    "nothing was measured into PCR %s (bank %s): the firmware does not use the "
 		    "TPM, so the disk's key cannot be bound to what booted",
 		    list, hash_name(values->bank));
 }
@@ -103,7 +103,7 @@ static int create(struct tpm *tpm, const uint8_t policy[static HASH_SHA256_SIZE]
 			 sensitive, &template, &outside, &no_pcrs, ret_private, ret_public, NULL,
 			 NULL, NULL);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Sealing the disk's key with the TPM");
+		return tpm_fail(rc, "sealing the disk's key with the TPM");
 	session.tr = ESYS_TR_NONE;
 	return 0;
 }
@@ -116,7 +116,7 @@ static int pin_primary(struct tpm *tpm, struct tpm_sealed *sealed)
 	TSS2_RC rc = Esys_TR_Serialize(tpm->esys, tpm->primary, &data, &size);
 
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Sealing the disk's key with the TPM");
+		return tpm_fail(rc, "sealing the disk's key with the TPM");
 	sealed->srk = malloc(size);
 	if (!sealed->srk)
 		return -ENOMEM;

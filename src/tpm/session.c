@@ -20,10 +20,10 @@ static int start(struct tpm *tpm, TPM2_SE type, ESYS_TR bind, ESYS_TR encryption
 					   &ret->tr);
 
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Starting a session with the TPM");
+		return tpm_fail(rc, "starting a session with the TPM");
 	rc = Esys_TRSess_SetAttributes(tpm->esys, ret->tr, attributes, 0xff);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Starting a session with the TPM");
+		return tpm_fail(rc, "starting a session with the TPM");
 	return 0;
 }
 
@@ -56,7 +56,7 @@ static int policy_pcr(struct tpm *tpm, ESYS_TR session, enum hash_algorithm bank
 			    &selection);
 	if (expected && tpm_rc_base(rc) == TPM2_RC_VALUE)
 		return 1;
-	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "Checking the TPM's PCRs");
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "checking the TPM's PCRs");
 }
 
 static int get_digest(struct tpm *tpm, ESYS_TR session, uint8_t ret[static HASH_SHA256_SIZE])
@@ -66,9 +66,9 @@ static int get_digest(struct tpm *tpm, ESYS_TR session, uint8_t ret[static HASH_
 					  ESYS_TR_NONE, &digest);
 
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Checking the TPM's PCRs");
+		return tpm_fail(rc, "checking the TPM's PCRs");
 	if (digest->size != HASH_SHA256_SIZE)
-		return fail(-EIO, "Checking the TPM's PCRs: a policy digest of another size");
+		return fail(-EIO, "checking the TPM's PCRs: a policy digest of another size");
 	memcpy(ret, digest->buffer, HASH_SHA256_SIZE);
 	return 0;
 }
@@ -92,11 +92,11 @@ static int verify(struct tpm *tpm, const struct tpm_public_key *key,
 	rc = Esys_LoadExternal(tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE, NULL,
 			       &key->area, ESYS_TR_RH_OWNER, &loaded.tr);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Loading the policy's public key into the TPM");
+		return tpm_fail(rc, "loading the policy's public key into the TPM");
 	rc = Esys_VerifySignature(tpm->esys, loaded.tr, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
 				  &digest, &rsassa, ret);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Verifying the signature of the PCR policy");
+		return tpm_fail(rc, "verifying the signature of the PCR policy");
 	return 0;
 }
 
@@ -112,7 +112,7 @@ static int authorize(struct tpm *tpm, ESYS_TR session, const struct tpm_public_k
 	memcpy(name.name, key->name, sizeof(key->name));
 	rc = Esys_PolicyAuthorize(tpm->esys, session, ESYS_TR_NONE, ESYS_TR_NONE, ESYS_TR_NONE,
 				  &approved, &no_reference, &name, ticket);
-	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "Authorising the PCR policy");
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "authorising the PCR policy");
 }
 
 /* PolicyPCR over PCR 11, then PolicyAuthorize with the signature that fits (conventions §1.5). */

@@ -109,7 +109,7 @@ int tpm_signature_find(const char *text, enum hash_algorithm bank, uint32_t mask
 	int r = find(text, bank, mask, fingerprint, policy, &found);
 
 	if (r == -EBADMSG || r == -E2BIG)
-		return fail(r, "The PCR signature file (tpm2-pcr-signature.json) is malformed");
+		return fail(r, "the PCR signature file (tpm2-pcr-signature.json) is malformed");
 	if (r == 1)
 		return fail(-EREMCHG,
 			    "PCR 11 has a value that the image's policy key did not sign: another "
@@ -117,7 +117,7 @@ int tpm_signature_find(const char *text, enum hash_algorithm bank, uint32_t mask
 			    "signed");
 	if (r == 2)
 		return fail(-EKEYREJECTED,
-			    "The PCR signature file has no signature by the policy's public key "
+			    "the PCR signature file has no signature by the policy's public key "
 			    "for PCR 11 in bank %s",
 			    hash_name(bank));
 	if (r == 0)

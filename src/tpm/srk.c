@@ -75,7 +75,7 @@ static int create_preferred(struct tpm *tpm, bool no_da, bool *rsa, ESYS_TR *ret
 		rc = create_primary(tpm, true, no_da, ret);
 	}
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Making the TPM's storage root key");
+		return tpm_fail(rc, "making the TPM's storage root key");
 	return 0;
 }
 
@@ -109,7 +109,7 @@ static int make_persistent(struct tpm *tpm, bool *rsa, ESYS_TR *ret)
 	rc = Esys_EvictControl(tpm->esys, ESYS_TR_RH_OWNER, transient.tr, ESYS_TR_PASSWORD,
 			       ESYS_TR_NONE, ESYS_TR_NONE, TPM_SRK_HANDLE, ret);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "Storing the TPM's storage root key");
+		return tpm_fail(rc, "storing the TPM's storage root key");
 	return 0;
 }
 
@@ -123,7 +123,7 @@ static int check_persistent(struct tpm *tpm, ESYS_TR key, bool *ret_rsa)
 		return -ENOMEM;
 	if (tpm_srk_parse(data, size, ret_rsa) < 0)
 		return fail(-EKEYREJECTED,
-			    "The key at the TPM's handle 0x%x is not a storage root key; remove it "
+			    "the key at the TPM's handle 0x%x is not a storage root key; remove it "
 			    "with 'tpm2_evictcontrol -c 0x%x'",
 			    TPM_SRK_HANDLE, TPM_SRK_HANDLE);
 	return 0;
@@ -137,7 +137,7 @@ static int get_persistent(struct tpm *tpm, bool *rsa, ESYS_TR *ret)
 	if (rc == TSS2_RC_SUCCESS)
 		return check_persistent(tpm, *ret, rsa);
 	if (tpm_rc_base(rc) != TPM2_RC_HANDLE)
-		return tpm_fail(rc, "Reading the TPM's storage root key");
+		return tpm_fail(rc, "reading the TPM's storage root key");
 	return make_persistent(tpm, rsa, ret);
 }
 
@@ -178,14 +178,14 @@ int tpm_primary_pinned(struct tpm *tpm, const struct tpm_sealed *sealed)
 		return r;
 	if (Esys_TR_Deserialize(tpm->esys, sealed->srk, sealed->srk_size, &pinned) !=
 	    TSS2_RC_SUCCESS)
-		return fail(-EBADMSG, "The LUKS token's TPM storage key (tpm2_srk) is malformed");
+		return fail(-EBADMSG, "the LUKS token's TPM storage key (tpm2_srk) is malformed");
 	if (known) {
 		bool other = differs(tpm, pinned);
 
 		(void)Esys_TR_Close(tpm->esys, &pinned);
 		if (!other)
 			return 0;
-		return fail(-ESTALE, "The disk's key was sealed by another TPM: this is another "
+		return fail(-ESTALE, "the disk's key was sealed by another TPM: this is another "
 				     "machine, or its TPM was cleared or replaced");
 	}
 	keep_primary(tpm, false, rsa, pinned);

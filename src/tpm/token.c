@@ -148,12 +148,12 @@ static int read_members(json_t *token, struct members *ret)
 static int check_supported(const struct members *members)
 {
 	if (json_is_true(members->pin) || members->salt)
-		return fail(-EOPNOTSUPP, "The LUKS token wants a PIN; cvmroot asks nobody");
+		return fail(-EOPNOTSUPP, "the LUKS token wants a PIN; cvmroot asks nobody");
 	if (json_is_true(members->lock) || members->lock_nv)
-		return fail(-EOPNOTSUPP, "The LUKS token uses a pcrlock policy, which is not "
+		return fail(-EOPNOTSUPP, "the LUKS token uses a pcrlock policy, which is not "
 					 "supported here");
 	if (members->reference)
-		return fail(-EOPNOTSUPP, "The LUKS token uses a policy reference, which is not "
+		return fail(-EOPNOTSUPP, "the LUKS token uses a policy reference, which is not "
 					 "supported here");
 	return 0;
 }
@@ -242,11 +242,11 @@ int tpm_token_parse(json_t *token, struct tpm_sealed **ret)
 		return -ENOMEM;
 	/* Several secrets in one token (shards) are a list where one string is read here. */
 	if (json_is_array(json_object_get(token, "tpm2-blob")))
-		return fail(-EOPNOTSUPP, "The LUKS token holds a secret in several parts, which is "
+		return fail(-EOPNOTSUPP, "the LUKS token holds a secret in several parts, which is "
 					 "not supported here");
 	r = read_members(token, &members);
 	if (r < 0 || strcmp(json_string_value(members.type), TPM_TOKEN_TYPE) != 0)
-		return fail(-EBADMSG, "The LUKS token of the TPM is malformed");
+		return fail(-EBADMSG, "the LUKS token of the TPM is malformed");
 	r = check_supported(&members);
 	if (r < 0)
 		return r;
@@ -254,7 +254,7 @@ int tpm_token_parse(json_t *token, struct tpm_sealed **ret)
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return fail(-EBADMSG, "The LUKS token of the TPM is malformed");
+		return fail(-EBADMSG, "the LUKS token of the TPM is malformed");
 	r = check_blob(sealed);
 	if (r < 0)
 		return r;

@@ -34,9 +34,9 @@ static int load(struct tpm *tpm, const struct tpm_sealed *sealed, struct tpm_han
 	 * The SRK's handle may be empty: also then it was another TPM, or this one before a clear.
 	 */
 	if (tpm_rc_base(rc) == TPM2_RC_HANDLE || tpm_rc_base(rc) == TPM2_RC_INTEGRITY)
-		return fail(-ESTALE, "The disk's key was sealed by another TPM: this is another "
+		return fail(-ESTALE, "the disk's key was sealed by another TPM: this is another "
 				     "machine, or its TPM was cleared or replaced");
-	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "Loading the disk's key into the TPM");
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "loading the disk's key into the TPM");
 }
 
 static int take_secret(TPM2B_SENSITIVE_DATA *data, struct secret **ret)
@@ -46,7 +46,7 @@ static int take_secret(TPM2B_SENSITIVE_DATA *data, struct secret **ret)
 	if (data->size == SECRET_SIZE)
 		r = secret_copy(data->buffer, data->size, ret);
 	else
-		r = fail(-EBADMSG, "The TPM's sealed key has %u bytes instead of %u", data->size,
+		r = fail(-EBADMSG, "the TPM's sealed key has %u bytes instead of %u", data->size,
 			 SECRET_SIZE);
 	explicit_bzero(data, sizeof(*data));
 	Esys_Free(data);
@@ -81,7 +81,7 @@ int tpm_unseal(struct tpm *tpm, const struct tpm_binding *binding, const struct 
 {
 	struct unseal unseal = {};
 	struct tpm_policy_command command = {
-		.what = "Unsealing the disk's key",
+		.what = "unsealing the disk's key",
 		.binding = binding,
 		.policy = sealed->policy_hash,
 		.before = sealed_values,

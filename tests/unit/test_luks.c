@@ -942,7 +942,7 @@ static void expect_json_refused(const char *what, const uint8_t *image)
 		       METADATA_SIZE - JSON_OFFSET);
 		fix_checksum(data + i * METADATA_SIZE);
 	}
-	expect_refused(what, data, "The LUKS2 header is refused");
+	expect_refused(what, data, "the LUKS2 header is refused");
 }
 
 static void expect_image_refused(const char *path)
