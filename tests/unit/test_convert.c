@@ -21,6 +21,7 @@ struct ram_disk {
 	uint64_t size;
 	unsigned int operations; /* of all kinds, so far */
 	unsigned int changes;	 /* writes and zeroings that were done */
+	bool dirty;		 /* one of them came behind the last flush */
 	unsigned int fail_at;	 /* the operation that fails, from 1; 0: none */
 	bool failed;
 	bool misused; /* an unaligned buffer, or a range outside the disk */
@@ -61,6 +62,7 @@ static int ram_write(void *context, const void *data, size_t size, uint64_t offs
 	if (ok) {
 		memcpy(disk->data + offset, data, size);
 		disk->changes++;
+		disk->dirty = true;
 	}
 	pthread_mutex_unlock(&disk->lock);
 	return ok ? 0 : -EREMOTEIO;
@@ -76,6 +78,7 @@ static int ram_zero(void *context, uint64_t size, uint64_t offset)
 	if (ok) {
 		memset(disk->data + offset, 0, size);
 		disk->changes++;
+		disk->dirty = true;
 	}
 	pthread_mutex_unlock(&disk->lock);
 	return ok ? 0 : -EREMOTEIO;
@@ -88,6 +91,8 @@ static int ram_flush(void *context)
 
 	pthread_mutex_lock(&disk->lock);
 	ok = operation(disk, NULL, 0, 0);
+	if (ok)
+		disk->dirty = false;
 	pthread_mutex_unlock(&disk->lock);
 	return ok ? 0 : -EREMOTEIO;
 }
@@ -366,11 +371,13 @@ static void convert_and_check(struct fixture *fixture, unsigned int threads)
 	assert_int_equal(convert_verify(&fixture->io, fixture->manifest, NULL), 0);
 	assert_int_equal(fixture->disk.changes, 0);
 	assert_int_equal(begin(fixture), 0);
+	assert_false(fixture->disk.dirty);
 	assert_int_equal(convert_find_header(&fixture->io, fixture->manifest, &header, &size), 0);
 	assert_int_equal(size, HEADER_SIZE);
 	assert_memory_equal(header, fixture->header_data, HEADER_SIZE);
 	free(header);
 	assert_int_equal(run(fixture, threads), 0);
+	assert_false(fixture->disk.dirty);
 	assert_converted(fixture);
 	/* Nothing is left to be done, and nothing is made up. */
 	assert_int_equal(convert_find_header(&fixture->io, fixture->manifest, &header, &size),
