@@ -119,7 +119,8 @@ def whole_chain(name, suite, profile):
     lab.bake(suite, f'[root]\ngrow = true\n[tpm2]\npcrs = [11]\nprofile = "{profile}"\n')
     lab.make_tpm()
     require(disk.MARKER.encode() in lab.filesystem.read_bytes(), "no marker in the plaintext")
-    lab.chain_machine = Machine(lab.folder / "vm", [Drive(lab.disk)], lab.tpm, firmware=True)
+    lab.chain_machine = Machine(lab.folder / "vm", [Drive(lab.disk)], lab.tpm, firmware=True,
+                                processors=2)
 
     first = lab.power_on().results()
     require(first["file=/marker"].startswith(b"error"), "the first boot found a marker")

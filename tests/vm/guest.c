@@ -16,7 +16,8 @@
  *	mount           mount /proc, /sys, /dev where they are not
  *	poweroff
  *
- * Results go to a virtio port, each as "NAME SIZE\n", the bytes, "\n", where NAME is the order.
+ * Results go to the second serial port, each as "NAME SIZE\n", the bytes, "\n", where NAME is the
+ *order.
  */
 #include <dirent.h>
 #include <endian.h>
@@ -35,12 +36,13 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "sha256.h"
 
-#define RESULTS	     "/dev/vport0p1"
+#define RESULTS	     "/dev/ttyS1"
 #define TPM	     "/dev/tpmrm0"
 #define WAIT_SECONDS 60
 
@@ -548,6 +550,23 @@ static void obey(const char *order)
 	}
 }
 
+/* Bytes as they are: no line ends changed, no echo. */
+static int open_results(void)
+{
+	struct termios mode;
+	int fd = open(RESULTS, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0) {
+		fprintf(stderr, "vmtest: %s: %s\n", RESULTS, strerror(errno));
+		return fd;
+	}
+	tcgetattr(fd, &mode);
+	cfmakeraw(&mode);
+	cfsetspeed(&mode, B115200);
+	tcsetattr(fd, TCSANOW, &mode);
+	return fd;
+}
+
 static void obey_command_line(void)
 {
 	size_t size;
@@ -574,15 +593,14 @@ int main(int argc, char **argv)
 
 	if (init)
 		order_mount();
-	results_fd = open(RESULTS, O_WRONLY | O_CLOEXEC);
-	if (results_fd < 0)
-		fprintf(stderr, "vmtest: %s: %s\n", RESULTS, strerror(errno));
+	results_fd = open_results();
 	if (init)
 		obey_command_line();
 	for (int i = 1; i < argc && !init; i++)
 		obey(argv[i]);
 	if (init) {
 		send_text("end", "end");
+		tcdrain(results_fd);
 		printf("vmtest: end\n");
 		order_poweroff();
 	}

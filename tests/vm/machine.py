@@ -88,7 +88,7 @@ class Machine:
     """
 
     def __init__(self, folder, drives, tpm=None, kernel=None, initrd=None, command_line="",
-                 firmware=False, memory=1024):
+                 firmware=False, memory=1024, processors=1):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.drives = drives
@@ -98,6 +98,7 @@ class Machine:
         self.command_line = command_line
         self.firmware = firmware
         self.memory = memory
+        self.processors = processors
         self.boots = 0
 
     def firmware_options(self):
@@ -112,14 +113,13 @@ class Machine:
 
     def options(self, results, qmp):
         accel = accelerator()
-        cpu = "host" if accel == "kvm" else "max" if qemu_version() >= 8 else "Westmere"
+        cpu = "host" if accel == "kvm" else "max,la57=off" if qemu_version() >= 8 else "Westmere"
         options = [
             "qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-machine", "q35,smm=off",
-            "-smp", "2", "-m", str(self.memory), "-nodefaults", "-no-user-config",
+            "-smp", str(self.processors), "-m", str(self.memory), "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-serial", "stdio",
             "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",
-            "-device", "virtio-serial-pci", "-chardev", f"file,id=results,path={results}",
-            "-device", "virtserialport,chardev=results,name=vmtest,nr=1",
+            "-serial", f"file:{results}",
             "-device", "virtio-rng-pci",
             *self.firmware_options()]
         for index, drive in enumerate(self.drives):
