@@ -4,9 +4,9 @@
 
 #include "boot/status.h"
 #include "config/config.h"
-#include "disk/convert.h"
-#include "disk/luks.h"
-#include "disk/partition.h"
+#include "disk/convert/convert.h"
+#include "disk/luks/luks.h"
+#include "disk/device/partition.h"
 #include "keys/provider.h"
 #include "keys/tpm2_binding.h"
 #include "measure/measure.h"

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/verbs.h"
-#include "disk/manifest_make.h"
+#include "disk/manifest/make.h"
 
 #include <string.h>
 #include <time.h>

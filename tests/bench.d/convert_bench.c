@@ -10,7 +10,7 @@
  *
  * Prints seconds and peak memory in KiB.
  */
-#include "disk/convert.h"
+#include "disk/convert/convert.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -19,9 +19,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "disk/convert_chunk.h"
-#include "disk/convert_crew.h"
-#include "disk/manifest_make.h"
+#include "disk/convert/chunk.h"
+#include "disk/convert/crew.h"
+#include "disk/manifest/make.h"
 
 static double now(void)
 {

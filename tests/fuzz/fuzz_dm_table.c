@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "fuzz.h"
 
-#include "disk/mapping.h"
+#include "disk/device/mapping.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #include "fuzz.h"
 
 #include "crypto/hash.h"
-#include "disk/luks.h"
+#include "disk/luks/luks.h"
 
 #include <string.h>
 

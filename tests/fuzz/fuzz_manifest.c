@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "disk/manifest.h"
+#include "disk/manifest/manifest.h"
 
 #define AT_TOTAL   16
 #define LEAST_SIZE 112

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "disk/convert_record.h"
+#include "disk/convert/record.h"
 
 #define MAC_OFFSET 136
 

@@ -2,7 +2,7 @@
 #ifndef CVMROOT_TESTS_POWER_DISK_H
 #define CVMROOT_TESTS_POWER_DISK_H
 
-#include "disk/convert.h"
+#include "disk/convert/convert.h"
 
 /*
  * A disk in RAM that loses power. Writes are volatile until a flush. At a cut, each write since the

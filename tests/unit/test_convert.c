@@ -7,8 +7,8 @@
 #include <pthread.h>
 
 #include "crypto/xts.h"
-#include "disk/convert_plan.h"
-#include "disk/convert_record.h"
+#include "disk/convert/plan.h"
+#include "disk/convert/record.h"
 
 #define HEADER_SIZE 8192
 #define SECTOR	    512

@@ -11,7 +11,7 @@
 #include <linux/loop.h>
 
 #include "base/file.h"
-#include "disk/convert.h"
+#include "disk/convert/convert.h"
 
 #define FILE_SIZE (4 * MIB)
 

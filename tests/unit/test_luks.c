@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "disk/luks_format.h"
+#include "disk/luks/format.h"
 
 #include <fcntl.h>
 #include <glob.h>

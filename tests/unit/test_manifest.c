@@ -7,7 +7,7 @@
 #include <endian.h>
 
 #include "base/file.h"
-#include "disk/manifest.h"
+#include "disk/manifest/manifest.h"
 
 /*
  * A manifest written by hand after the layout in manifest.c (and hashed by another program): 4 MiB

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #include "base/file.h"
-#include "disk/manifest_make.h"
+#include "disk/manifest/make.h"
 
 /*
  * Manifests of real images, made by mke2fs and mkfs.xfs, against what other programs say of the

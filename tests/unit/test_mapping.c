@@ -4,7 +4,7 @@
 
 #include "unit.h"
 
-#include "disk/mapping.h"
+#include "disk/device/mapping.h"
 
 /* As Linux prints it (drivers/md/dm-crypt.c), by keyring and by hex key. */
 #define UUID_TEXT "00010203-0405-0607-0809-0a0b0c0d0e0f"

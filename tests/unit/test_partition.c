@@ -5,7 +5,7 @@
 #include "unit.h"
 
 #include "base/file.h"
-#include "disk/partition.h"
+#include "disk/device/partition.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>

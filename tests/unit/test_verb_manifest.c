@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/verbs.h"
-#include "disk/manifest.h"
+#include "disk/manifest/manifest.h"
 
 /*
  * The verb as main calls it, in a scratch folder with an image that is all in use: 3 MiB of
