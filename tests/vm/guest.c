@@ -13,11 +13,12 @@
  *	copy=FROM:TO    copy a file, or every file of a folder
  *	open=PATH       can PATH be opened? send the answer
  *	wait=PATH       wait until PATH exists, at most a minute
+ *	ends=COMMAND    run a command whose power-off shall end only itself; send how it ended
  *	mount           mount /proc, /sys, /dev where they are not
  *	poweroff
  *
- * Results go to the second serial port, each as "NAME SIZE\n", the bytes, "\n", where NAME is the
- *order.
+ * Results go to the second serial port, each as "@vmtest NAME SIZE\n", the bytes, "\n", where NAME
+ *is the order.
  */
 #include <dirent.h>
 #include <endian.h>
@@ -25,6 +26,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +38,7 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,7 +70,7 @@ static void write_all(int fd, const void *data, size_t size)
 static void send_result(const char *name, const void *data, size_t size)
 {
 	char head[512];
-	int n = snprintf(head, sizeof(head), "%s %zu\n", name, size);
+	int n = snprintf(head, sizeof(head), "@vmtest %s %zu\n", name, size);
 
 	write_all(results_fd, head, (size_t)n);
 	write_all(results_fd, data, size);
@@ -284,6 +287,29 @@ static void order_wait(const char *name, const char *path)
 	close(watch.fd);
 	if (access(path, F_OK) < 0)
 		send_error(name);
+}
+
+/* In a PID namespace of its own, reboot(2) kills the command instead of the machine. */
+static void order_ends(const char *name, char *command)
+{
+	char *words[16] = {NULL};
+	int status = -1;
+	pid_t child;
+
+	for (size_t i = 0; i < 15; i++)
+		words[i] = strtok(i == 0 ? command : NULL, " ");
+	if (unshare(CLONE_NEWPID) < 0) {
+		send_error(name);
+		return;
+	}
+	child = fork();
+	if (child == 0) {
+		execv(words[0], words);
+		_exit(127);
+	}
+	waitpid(child, &status, 0);
+	send_text(name, "%s %d", WIFSIGNALED(status) ? "signal" : "status",
+		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 /* ---- TPM 2.0 commands by hand ---- */
@@ -528,6 +554,7 @@ static void obey(const char *order)
 		{"file=", (void (*)(const char *, char *))order_file},
 		{"pcr=", (void (*)(const char *, char *))order_pcr},
 		{"extend=", order_extend},
+		{"ends=", order_ends},
 		{"unseal=", (void (*)(const char *, char *))order_unseal},
 		{"write=", order_write},
 		{"copy=", order_copy},

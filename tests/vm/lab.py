@@ -25,7 +25,7 @@ PCRS = (11,)  # what the small images bind to; cvmroot adds 15
 STUB = "what the EFI stub would measure"
 FIRST_MARKER = "written_by_the_first_boot"
 # Less work for an emulated processor.
-QUIET = "mitigations=off cryptomgr.notests quiet loglevel=4 nokaslr audit=0"
+QUIET = "panic=-1 no_timer_check mitigations=off cryptomgr.notests quiet loglevel=4 nokaslr audit=0"
 
 # In a boot without firmware PCR 11 stays zero: extend it before cvmroot runs, as the EFI stub
 # would have, so that binding to it means something.

@@ -262,11 +262,11 @@ class Boot:
         """What the guest program sent: a dictionary from order to bytes."""
         data = self.results_path.read_bytes()
         found = {}
-        while data:
-            head, _, data = data.partition(b"\n")
-            name, _, size = head.decode().rpartition(" ")
-            found[name] = data[:int(size)]
-            data = data[int(size) + 1:]
+        # The firmware may have written to the same port before.
+        while match := re.search(rb"@vmtest (.+) (\d+)\n", data):
+            end = match.end() + int(match[2])
+            found[match[1].decode()] = data[match.end():end]
+            data = data[end:]
         return found
 
 
