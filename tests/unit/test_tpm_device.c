@@ -564,6 +564,25 @@ static void signed_and_literal_policy(void **state)
 	assert_refuses(swtpm, &binding, sealed, NULL, -EREMCHG, "PCR 7");
 }
 
+/* The default beside a key: PCR 12 is empty as long as nothing overrides the command line. */
+static void signed_policy_with_an_empty_pcr(void **state)
+{
+	cleanup(policy_key_freep) struct policy_key *key = policy_key_new(2048);
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	cleanup(freep) char *signature = NULL;
+	struct tpm_binding binding = {
+		.bank = HASH_SHA256, .pcrs = 1U << 12, .public_key = policy_key_pem(key)};
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	binding.signature = signature = policy_key_sign(key, swtpm->tpm, HASH_SHA256, HASH_SHA256);
+	sealed = seal(swtpm, &binding, secret);
+	assert_unseals(swtpm, &binding, sealed, secret);
+	swtpm_extend(swtpm, 12, "another command line");
+	assert_refuses(swtpm, &binding, sealed, NULL, -EREMCHG, "PCR 12");
+}
+
 static void signature_by_another_key(void **state)
 {
 	cleanup(policy_key_freep) struct policy_key *key = policy_key_new(2048);
@@ -639,6 +658,7 @@ int main(void)
 		WITH_TPM(pcr_change_is_retried),
 		WITH_TPM(nothing_is_left_loaded),
 		WITH_TPM(signed_policy),
+		WITH_TPM(signed_policy_with_an_empty_pcr),
 		WITH_TPM(signed_and_literal_policy),
 		WITH_TPM(signature_by_another_key),
 		WITH_TPM(signed_policy_needs_pcr_11),
