@@ -72,6 +72,9 @@ class ChainLab(Lab):
         disk.run("dd", f"if={self.disk}", f"of={self.filesystem}", "bs=1M",
                  f"skip={start // disk.MIB}", f"count={(size - disk.TAIL) // disk.MIB}",
                  "conv=sparse", "status=none")
+        esp = self.folder / "esp"
+        esp.write_bytes(disk.read_at(self.disk, 0, start))
+        self.public_blocks = disk.plaintext_blocks(esp)
         return self
 
     def remember_files(self, tree):
