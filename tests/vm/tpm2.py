@@ -12,6 +12,7 @@ SRK = 0x81000001
 ALG_SHA256 = 0x000B
 ALG_NULL = 0x0010
 SESSION_POLICY = 1
+RC_RETRY = 0x922
 
 
 class TpmError(Exception):
@@ -59,9 +60,11 @@ class Tpm:
         tag = 0x8002 if authorisations else 0x8001
         body = b"".join(struct.pack(">I", handle) for handle in handles)
         body += authorisations + parameters
-        self.stream.sendall(struct.pack(">HII", tag, 10 + len(body), code) + body)
-        _, size, response = struct.unpack(">HII", self.receive(10))
-        data = self.receive(size - 10)
+        response = RC_RETRY
+        while response == RC_RETRY:
+            self.stream.sendall(struct.pack(">HII", tag, 10 + len(body), code) + body)
+            _, size, response = struct.unpack(">HII", self.receive(10))
+            data = self.receive(size - 10)
         if response:
             raise TpmError(response)
         return data
