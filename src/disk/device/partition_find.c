@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <time.h>
@@ -364,51 +365,107 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Wait for an event, and take all that are there. */
-static int await_event(int fd, int64_t deadline_ms)
+/*
+ * udev's mark that it has events to handle (udevadm settle waits for the same). Meanwhile drivers are
+ * being loaded and disks may still come. The folder is watched for it; -1 where udev does not run.
+ */
+#define UDEV_FOLDER "/run/udev"
+#define UDEV_QUEUE  UDEV_FOLDER "/queue"
+
+static int watch_udev(void)
 {
-	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	int64_t left = deadline_ms - now_ms();
+	cleanup(closep) int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	if (fd < 0 || inotify_add_watch(fd, UDEV_FOLDER, IN_DELETE) < 0)
+		return -1;
+	return TAKE_FD(fd);
+}
+
+static bool udev_is_busy(void)
+{
+	return access(UDEV_QUEUE, F_OK) == 0;
+}
+
+/* What wakes us up. */
+struct wake {
+	int events;
+	int udev; /* or -1 */
+};
+
+static void wake_done(struct wake *wake)
+{
+	closep(&wake->events);
+	closep(&wake->udev);
+}
+
+static void drain(int fd)
+{
 	char buffer[4096];
-	int n;
+
+	/* An overrun (ENOBUFS) is an event as well: look again. */
+	while (read(fd, buffer, sizeof(buffer)) >= 0)
+		;
+}
+
+/* Wait for an event, and take all that are there. */
+static int await_event(const struct wake *wake, int64_t deadline_ms)
+{
+	struct pollfd poll_fds[] = {{.fd = wake->events, .events = POLLIN},
+				    {.fd = wake->udev, .events = POLLIN}};
+	int64_t left = deadline_ms - now_ms();
 
 	if (left <= 0)
 		return -ETIMEDOUT;
-	n = poll(&poll_fd, 1, (int)MIN(left, (int64_t)INT_MAX));
-	if (n < 0 && errno != EINTR)
+	if (poll(poll_fds, ARRAY_SIZE(poll_fds), (int)MIN(left, (int64_t)INT_MAX)) < 0 &&
+	    errno != EINTR)
 		return fail(-errno, "kernel events cannot be awaited: %s", strerror(errno));
-	/* An overrun (ENOBUFS) is an event as well: look again. */
-	while (n > 0 && recv(fd, buffer, sizeof(buffer), 0) >= 0)
-		;
+	for (size_t i = 0; i < ARRAY_SIZE(poll_fds); i++)
+		if (poll_fds[i].fd >= 0)
+			drain(poll_fds[i].fd);
 	return 0;
+}
+
+static int no_partition(const char *spec, unsigned int wait_seconds)
+{
+	return fail(-ENODEV,
+		    "no partition %s appeared within %u seconds: check the disk and root.partition "
+		    "in cvmroot.toml",
+		    spec, wait_seconds);
 }
 
 int partition_find(const char *spec, unsigned int wait_seconds, struct partition **ret)
 {
 	int64_t deadline = now_ms() + (int64_t)wait_seconds * 1000;
-	cleanup(closep) int fd = -1;
+	cleanup(partition_freep) struct partition *partition = NULL;
+	cleanup(wake_done) struct wake wake = {.events = -1, .udev = watch_udev()};
 	struct wanted wanted = {};
 	int r = parse_spec(spec, &wanted);
 
 	if (r < 0)
 		return r;
 	/* Listen first, then look: nothing can appear unseen in between. */
-	r = open_events(&fd);
+	r = open_events(&wake.events);
 	if (r < 0)
 		return r;
-	while ((r = look(&wanted, ret)) == 0) {
+	for (;;) {
+		/* "The only one" can be said when no other disk is on its way. */
+		bool settled = wanted.path || !udev_is_busy();
+
+		partition_free(TAKE_PTR(partition));
+		r = look(&wanted, &partition);
+		if (r < 0 || (r > 0 && settled))
+			break;
 		log_debug("waiting for the root partition (%s)", spec);
-		r = await_event(fd, deadline);
-		if (r == -ETIMEDOUT)
-			return fail(
-				-ENODEV,
-				"no partition %s appeared within %u seconds: check the disk and "
-				"root.partition in cvmroot.toml",
-				spec, wait_seconds);
+		r = await_event(&wake, deadline);
+		if (r == -ETIMEDOUT && !partition)
+			return no_partition(spec, wait_seconds);
 		if (r < 0)
-			return r;
+			break;
 	}
-	return r < 0 ? r : 0;
+	if (r < 0 && r != -ETIMEDOUT)
+		return r;
+	*ret = TAKE_PTR(partition);
+	return 0;
 }
 
 int partition_read_front(const char *path, size_t size, uint8_t **ret)
