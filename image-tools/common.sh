@@ -63,7 +63,8 @@ make_scratch() { # VARIABLE
 }
 
 # Run a command in a tree, in mount and process namespaces of its own: whatever it leaves behind,
-# mounted or running, ends with it. $IN_TREE_BIND is seen as /run/out, $IN_TREE_NETWORK gives it names.
+# mounted or running, ends with it. $IN_TREE_BIND is seen as /run/out, $IN_TREE_NETWORK gives it
+# names.
 in_tree() { # TREE COMMAND...
 	local tree=$1
 	shift
@@ -82,9 +83,12 @@ in_tree() { # TREE COMMAND...
 			[ ! -f "$tree/etc/resolv.conf" ] || [ -L "$tree/etc/resolv.conf" ] ||
 				mount --bind /etc/resolv.conf "$tree/etc/resolv.conf"
 		fi
-		[ -z "${IN_TREE_BIND:-}" ] || { mkdir -p "$tree/run/out"; mount --bind "$IN_TREE_BIND" "$tree/run/out"; }
-		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root TMPDIR=/tmp \
-			INITRD=No DEBIAN_FRONTEND=noninteractive chroot "$tree" "$@"
+		if [ -n "${IN_TREE_BIND:-}" ]; then
+			mkdir -p "$tree/run/out"
+			mount --bind "$IN_TREE_BIND" "$tree/run/out"
+		fi
+		exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root \
+			TMPDIR=/tmp INITRD=No DEBIAN_FRONTEND=noninteractive chroot "$tree" "$@"
 	' bash "$tree" "$@"
 }
 
@@ -118,11 +122,14 @@ suite_packages() { # SUITE
 	)
 	case $1 in
 	trixie)
-		printf '%s\n' systemd-cryptsetup "${common[@]/%libtss2-esys-3.0.2-0/libtss2-esys-3.0.2-0t64}" \
-			libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libtss2-tcti-device0t64 libext2fs2t64 libssl3t64
+		printf '%s\n' systemd-cryptsetup \
+			"${common[@]/%libtss2-esys-3.0.2-0/libtss2-esys-3.0.2-0t64}" \
+			libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libtss2-tcti-device0t64 \
+			libext2fs2t64 libssl3t64
 		;;
 	bookworm)
-		printf '%s\n' "${common[@]}" libtss2-mu0 libtss2-rc0 libtss2-tcti-device0 libext2fs2 libssl3
+		printf '%s\n' "${common[@]}" \
+			libtss2-mu0 libtss2-rc0 libtss2-tcti-device0 libext2fs2 libssl3
 		;;
 	*) die "unknown suite $1: trixie and bookworm are known" ;;
 	esac

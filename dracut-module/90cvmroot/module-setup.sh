@@ -62,7 +62,8 @@ depends() {
     # Not "dm": its hooks bring a shell.
     echo systemd systemd-initrd udev-rules
     # Separate in dracut-ng, part of "systemd" before.
-    for module in systemd-udevd systemd-journald systemd-modules-load systemd-tmpfiles systemd-sysctl; do
+    for module in systemd-udevd systemd-journald systemd-modules-load systemd-tmpfiles \
+        systemd-sysctl; do
         [[ -n $(cvmroot_module_dir "$module") ]] && echo "$module"
     done
     return 0
@@ -92,7 +93,8 @@ install() {
     cvmroot_install_masks
     # Only "base" would write it, which comes with a shell.
     [[ -e $initdir/etc/initrd-release ]] || echo "NAME=cvmroot" > "$initdir/etc/initrd-release"
-    grep -qs '^root:' "$initdir/etc/passwd" || echo "root:x:0:0::/root:/usr/sbin/nologin" >> "$initdir/etc/passwd"
+    grep -qs '^root:' "$initdir/etc/passwd" ||
+        echo "root:x:0:0::/root:/usr/sbin/nologin" >> "$initdir/etc/passwd"
 }
 
 cvmroot_install_program() {
@@ -166,14 +168,16 @@ cvmroot_install_fsck() {
 # Debian names the rules of device-mapper otherwise than upstream; what is absent is passed over.
 cvmroot_install_udev() {
     inst_multiple dmsetup
-    inst_rules 10-dm.rules 13-dm-disk.rules 55-dm.rules 60-persistent-storage-dm.rules 95-dm-notify.rules
+    inst_rules 10-dm.rules 13-dm-disk.rules 55-dm.rules 60-persistent-storage-dm.rules \
+        95-dm-notify.rules
     inst_simple "$moddir/11-cvmroot.rules" /etc/udev/rules.d/11-cvmroot.rules
 }
 
 cvmroot_install_masks() {
     local etc="$initdir/etc/systemd" name
     # dracut enables this one itself, and would complain of a mask.
-    inst_simple "$moddir/never.conf" /etc/systemd/system/dracut-cmdline-ask.service.d/90-cvmroot.conf
+    inst_simple "$moddir/never.conf" \
+        /etc/systemd/system/dracut-cmdline-ask.service.d/90-cvmroot.conf
     mkdir -p "$etc/system" "$etc/system-generators"
     for name in "${cvmroot_masked_units[@]}"; do
         ln -sf /dev/null "$etc/system/$name"

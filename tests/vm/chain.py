@@ -20,8 +20,8 @@ REPORT_UNIT = f"""[Unit]
 After=multi-user.target systemd-growfs-root.service
 [Service]
 Type=oneshot
-ExecStart=/vmtest-guest file=/marker write=/marker:{MARKER}_ pcr=11 pcr=15 file={LOG} file={STATUS} \\
-    file=/proc/mounts file={EVENT_LOG} file=/etc/debian_version
+ExecStart=/vmtest-guest file=/marker write=/marker:{MARKER}_ pcr=11 pcr=15 file={LOG} \\
+    file={STATUS} file=/proc/mounts file={EVENT_LOG} file=/etc/debian_version
 ExecStart=/usr/bin/systemctl --failed --plain --no-legend
 ExecStart=/usr/bin/systemctl --no-block poweroff
 StandardOutput=journal+console

@@ -75,8 +75,8 @@ def make_disk(path, filesystem, tail=TAIL, behind=MIB, part_uuid=None):
 
 
 def write_partition(path, content, offset=START):
-    run("dd", f"if={content}", f"of={path}", "bs=1M", f"seek={offset // MIB}", "conv=notrunc,sparse",
-        "status=none")
+    run("dd", f"if={content}", f"of={path}", "bs=1M", f"seek={offset // MIB}",
+        "conv=notrunc,sparse", "status=none")
 
 
 def grow(path, size):
