@@ -2,6 +2,7 @@
 #include "boot/boot.h"
 
 #include "base/error.h"
+#include "base/uevent.h"
 #include "boot/context.h"
 #include "boot/state.h"
 
@@ -25,10 +26,29 @@ static int load_manifest(struct boot *boot)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Its driver may still be on the way. A machine without a TPM is told when udev has settled. */
+static int wait_for_tpm(unsigned int wait_seconds)
+{
+	cleanup(uevent_close) struct uevent_watch watch = {.events = -1, .udev = -1};
+	int64_t deadline = monotonic_ms() + (int64_t)wait_seconds * 1000;
+	int r = uevent_open(&watch);
+
+	while (r == 0) {
+		bool settled = uevent_settled();
+
+		if (access(TPM_DEVICE, F_OK) == 0 || settled)
+			break;
+		r = uevent_await(&watch, deadline);
+	}
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
 static int open_tpm(struct boot *boot)
 {
-	int r = tpm_open(&boot->tpm);
+	int r = wait_for_tpm(boot->config->wait_seconds);
 
+	if (r == 0)
+		r = tpm_open(&boot->tpm);
 	if (r < 0)
 		return r;
 	r = tpm2_binding_load(boot->config, &boot->binding);
@@ -43,6 +63,7 @@ static int recall(struct boot *boot, enum remembered *ret)
 				&boot->record);
 
 	if (r == -ENOENT) {
+		fail_clear();
 		*ret = REMEMBERED_NOTHING;
 		return 0;
 	}
@@ -65,7 +86,8 @@ static int probe_front(struct boot *boot, enum found *ret)
 		return -ENOMEM;
 	r = boot->io.read(boot->io.context, data, size, 0);
 	if (r < 0)
-		return r;
+		return fail(r, "%s: its beginning cannot be read: %s", boot->partition->path,
+			    strerror(-r));
 	switch (partition_content(data, size, boot->manifest ? boot->manifest->fs_type : "",
 				  boot->manifest ? boot->manifest->fs_uuid : any_uuid)) {
 	case PARTITION_FILESYSTEM:
@@ -128,10 +150,20 @@ static int decide(struct boot *boot, enum boot_action *ret)
 	return boot_decide(remembered, found, tail, boot->partition->path, ret);
 }
 
+/*
+ * The header is in front and the tail is gone, but so it would be if the host had put the header
+ * there halfway: what is encrypted has to be all of the image before that is noted down.
+ */
 static int finish(struct boot *boot, struct root *ret)
 {
-	int r = boot_reopen(boot, ret);
+	int r = boot->manifest ? boot_reopen(boot, ret)
+			       : fail(-ENOENT,
+				      "%s is not there, and without a manifest it cannot "
+				      "be known whether %s was encrypted to the end",
+				      boot->config->manifest, boot->partition->path);
 
+	if (r == 0)
+		r = boot_check_result(boot, ret);
 	if (r < 0)
 		return r;
 	ret->how = BOOT_ROOT_RESUMED;
@@ -172,11 +204,29 @@ static int measure_root(struct boot *boot, const struct root *root)
 				  root->volume_key);
 }
 
+/* What forbids a second unseal in this boot, read back from the TPM. */
+static int check_closed(struct boot *boot)
+{
+	struct tpm_pcr_values values;
+	int r = tpm_pcr_read(boot->tpm, boot->config->tpm2_bank, 1U << TPM_PCR_IDENTITY, &values);
+
+	if (r == 0 && tpm_pcr_is_zero(&values, TPM_PCR_IDENTITY))
+		r = fail(-EIO,
+			 "PCR 15 is still zero after the volume key was measured into it: the "
+			 "TPM does not do what it says");
+	return r;
+}
+
 /* Measured before the mapping is there: nothing can be read from a root that nobody knows of. */
 static int open_root(struct boot *boot, const struct root *root)
 {
 	int r = measure_root(boot, root);
 
+	if (r == 0)
+		r = check_closed(boot);
+	/* A first boot has grown it, before it had to be that large. */
+	if (r == 0 && root->how != BOOT_ROOT_FRESH)
+		r = boot_grow(boot);
 	if (r < 0)
 		return r;
 	disk_file_free(TAKE_PTR(boot->disk));
@@ -194,14 +244,6 @@ static void describe(struct boot *boot, const struct root *root)
 	boot_progress_state(boot, BOOT_DONE);
 }
 
-static int grow(struct boot *boot)
-{
-	uint64_t size;
-
-	boot_progress_state(boot, BOOT_GROWING);
-	return partition_grow(boot->partition, &size);
-}
-
 static int prepare(struct boot *boot)
 {
 	int r;
@@ -213,10 +255,8 @@ static int prepare(struct boot *boot)
 	r = open_tpm(boot);
 	if (r < 0)
 		return r;
-	r = partition_find(boot->config->partition, boot->config->wait_seconds, &boot->partition);
-	if (r < 0)
-		return r;
-	return boot->config->grow ? grow(boot) : 0;
+	return partition_find(boot->config->partition, boot->config->wait_seconds,
+			      &boot->partition);
 }
 
 static int boot_steps(struct boot *boot)

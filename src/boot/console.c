@@ -11,18 +11,37 @@
 /* The console may be in raw mode: bring the carriage back ourselves. */
 #define LINE_END "\r\n"
 
+/* What a stopped terminal does not take at once is dropped: nobody may hold up a boot with a key. */
+static void write_line(int fd, const char *format, va_list args)
+{
+	char line[1024];
+
+	vsnprintf(line, sizeof(line), format, args);
+	if (file_write(fd, line, strlen(line)) == 0)
+		(void)file_write(fd, LINE_END, strlen(LINE_END));
+}
+
+static int console_open(void)
+{
+	return open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+}
+
 void console_line(const char *format, ...)
 {
-	cleanup(closep) int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
-	char line[1024];
+	cleanup(closep) int fd = console_open();
 	va_list args;
 
 	if (fd < 0)
 		return;
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	write_line(fd, format, args);
 	va_end(args);
-	file_write(fd, line, strlen(line));
-	file_write(fd, LINE_END, strlen(LINE_END));
-	tcdrain(fd);
+}
+
+void console_drain(void)
+{
+	cleanup(closep) int fd = console_open();
+
+	if (fd >= 0)
+		tcdrain(fd);
 }

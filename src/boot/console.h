@@ -4,10 +4,10 @@
 
 #include "base/macro.h"
 
-/*
- * One line on /dev/console, written out before this returns: what a person at the serial console
- * has to see even if the machine goes down in the next moment. Best effort. Never a secret.
- */
+/* One line on /dev/console, for whoever watches. Best effort, never waits. Never a secret. */
 void console_line(const char *format, ...) printf_like(1, 2);
+
+/* Wait until the terminal has sent everything: it may be stopped, so only with an alarm set. */
+void console_drain(void);
 
 #endif

@@ -53,6 +53,13 @@ int boot_unlock(struct boot *boot, struct luks_header *header, struct root *ret)
 
 /* Open the partition; -EROFS when it is to be written and cannot be. */
 int boot_open_disk(struct boot *boot, bool writable);
+/*
+ * Extend the partition over the disk when the configuration says so; closes the disk. Only once the
+ * disk is known to be ours: a foreign one is refused unwritten.
+ */
+int boot_grow(struct boot *boot);
+/* Every used byte is encrypted at its new place: -ESTALE when one is not. */
+int boot_check_result(struct boot *boot, const struct root *root);
 /* Write the record: now, with this state, about this volume. */
 int boot_remember(struct boot *boot, enum tpm_record_state state, const struct luks_facts *facts);
 /* Lay down header copy and progress, then the record that says "converting". */

@@ -15,6 +15,17 @@ int boot_open_disk(struct boot *boot, bool writable)
 	return 0;
 }
 
+int boot_grow(struct boot *boot)
+{
+	uint64_t size;
+
+	if (!boot->config->grow)
+		return 0;
+	boot_progress_state(boot, BOOT_GROWING);
+	disk_file_free(TAKE_PTR(boot->disk));
+	return partition_grow(boot->partition, &size);
+}
+
 int boot_remember(struct boot *boot, enum tpm_record_state state, const struct luks_facts *facts)
 {
 	int r;
@@ -50,6 +61,15 @@ static int describe_conversion(struct boot *boot, const struct root *root, struc
 	memcpy(ret->luks_uuid, root->facts.uuid, UUID_SIZE);
 	*ret_mac_key = mac_key;
 	return 0;
+}
+
+int boot_check_result(struct boot *boot, const struct root *root)
+{
+	cleanup(secret_freep) struct secret *mac_key = NULL;
+	struct conversion conversion;
+	int r = describe_conversion(boot, root, &conversion, &mac_key);
+
+	return r < 0 ? r : convert_check_result(&conversion);
 }
 
 int boot_convert(struct boot *boot, const struct root *root)

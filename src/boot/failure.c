@@ -10,6 +10,9 @@
 #include <linux/reboot.h>
 #include <sys/reboot.h>
 
+/* For measuring and printing together. */
+#define GIVE_UP_SECONDS 30
+
 #define FAILED_TYPE "cvmroot-failed"
 #define FAILED_TEXT "cvmroot:failed"
 
@@ -35,7 +38,8 @@ static void print_and_go(bool restart, const char *sentence)
 	console_line("cvmroot: %s", sentence);
 	console_line("cvmroot: the root is not opened; the machine %s now",
 		     restart ? "restarts" : "powers off");
-	sync();
+	/* What matters on the disk was flushed when it was written: no sync(), which could hang. */
+	console_drain();
 	reboot(restart ? RB_AUTOBOOT : RB_POWER_OFF);
 }
 
@@ -43,6 +47,8 @@ void failure_end(enum config_failure_action action, const char *sentence)
 {
 	char copy[FAIL_SENTENCE_SIZE];
 
+	/* A stopped console or a stuck TPM: then this process dies, and its unit ends the boot. */
+	alarm(GIVE_UP_SECONDS);
 	/* Measuring may record a sentence of its own in the place of this one. */
 	snprintf(copy, sizeof(copy), "%s", sentence);
 	measure_failure();

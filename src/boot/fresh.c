@@ -192,10 +192,13 @@ int boot_fresh(struct boot *boot, struct root *ret)
 
 	if (r < 0)
 		return r;
-	r = check_room(boot);
-	if (r < 0)
-		return r;
 	r = verify_image(boot);
+	if (r == 0)
+		r = boot_grow(boot);
+	if (r == 0)
+		r = boot_open_disk(boot, true);
+	if (r == 0)
+		r = check_room(boot);
 	if (r < 0)
 		return r;
 	r = prepare_root(boot, &root, &header, &size);

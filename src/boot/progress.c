@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "boot/context.h"
 
+#include "base/log.h"
 #include "base/notify.h"
 #include "boot/console.h"
 
@@ -28,6 +29,7 @@ static void tell(struct boot *boot, const char *text)
 void boot_progress_state(struct boot *boot, enum boot_state state)
 {
 	boot->status.state = state;
+	log_info("%s", descriptions[state]);
 	tell(boot, descriptions[state]);
 }
 

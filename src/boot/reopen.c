@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+#include <string.h>
+
 /* The one read of the header: everything later works on this copy. */
 static int read_header(struct boot *boot, struct luks_header **ret)
 {
@@ -11,9 +13,12 @@ static int read_header(struct boot *boot, struct luks_header **ret)
 
 	if (posix_memalign((void **)&data, 4096, LUKS_HEADER_SIZE) != 0)
 		return -ENOMEM;
+	if (disk_file_size(boot->disk) < LUKS_DATA_OFFSET)
+		return fail(-ENOSPC, "%s is smaller than a LUKS2 header", boot->partition->path);
 	r = boot->io.read(boot->io.context, data, LUKS_HEADER_SIZE, 0);
 	if (r < 0)
-		return r;
+		return fail(r, "%s: the LUKS2 header cannot be read: %s", boot->partition->path,
+			    strerror(-r));
 	r = luks_header_check(data, LUKS_HEADER_SIZE, ret);
 	return r < 0 ? fail(r, "%s: %s", boot->partition->path, fail_sentence(r)) : 0;
 }

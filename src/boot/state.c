@@ -11,7 +11,8 @@
 #define TAIL	(1U << 1)
 
 #define PROVISION_AGAIN                                                                            \
-	"to provision this machine again from the image, clear the record with \"cvmroot reset\""
+	"to provision this machine again from the image, give it a new vTPM (or run \"cvmroot "    \
+	"reset\" before its disk is replaced)"
 #define NEW_TPM                                                                                    \
 	"the vTPM is new or was reset, or the disk is another machine's; bring the vTPM's state "  \
 	"back, or start again from the image"

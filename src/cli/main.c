@@ -4,6 +4,7 @@
 #include "cli/verbs.h"
 
 #include <string.h>
+#include <sys/prctl.h>
 
 /* In the order of --help. */
 static const struct verb *const verbs[] = {
@@ -94,7 +95,11 @@ static int dispatch(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	int status = dispatch(argc, argv);
+	int status;
+
+	/* No core dump and no ptrace by others: secrets pass through here. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	status = dispatch(argc, argv);
 
 	/* Output that did not arrive is a failure too. */
 	if (fflush(stdout) != 0 && status == EXIT_OK) {

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/error.h"
 #include "cli/verbs.h"
 
 #include <stdarg.h>
@@ -45,4 +46,15 @@ int verb_option(const struct verb *verb, int argc, char **argv, const struct opt
 	else if (option == '?')
 		option_error(verb, argv, options);
 	return option == ':' ? '?' : option;
+}
+
+#define INITRD_MARK "/etc/initrd-release"
+
+int verb_require_initrd(const struct verb *verb)
+{
+	if (access(INITRD_MARK, F_OK) == 0)
+		return 0;
+	return fail(-EOPNOTSUPP,
+		    "\"cvmroot %s\" runs in an initrd only, and there is no " INITRD_MARK,
+		    verb->name);
 }

@@ -5,9 +5,6 @@
 #include "boot/failure.h"
 #include "cli/verbs.h"
 
-/* systemd's own mark of an initrd. */
-#define INITRD_MARK "/etc/initrd-release"
-
 static int run(int argc, char **argv)
 {
 	static const struct option options[] = {{}};
@@ -18,11 +15,9 @@ static int run(int argc, char **argv)
 		return EXIT_USAGE;
 	if (optind < argc)
 		return verb_usage_error(&verb_boot, "no argument is taken");
-	/* Elsewhere a failure would power off somebody's running machine. */
-	if (access(INITRD_MARK, F_OK) < 0)
-		return fail(
-			-EOPNOTSUPP,
-			"\"cvmroot boot\" runs in an initrd only, and there is no " INITRD_MARK);
+	r = verb_require_initrd(&verb_boot);
+	if (r < 0)
+		return r;
 	r = config_load(CONFIG_PATH, &config);
 	if (r == 0)
 		r = boot_run(config);

@@ -8,11 +8,15 @@ static int run(int argc, char **argv)
 {
 	static const struct option options[] = {{}};
 	cleanup(config_freep) struct config *config = NULL;
+	int r;
 
 	if (verb_option(&verb_fail, argc, argv, options) != -1)
 		return EXIT_USAGE;
-	if (argc - optind != 1)
+	if (argc - optind != 1 || argv[optind][0] == '\0')
 		return verb_usage_error(&verb_fail, "exactly one REASON is needed");
+	r = verb_require_initrd(&verb_fail);
+	if (r < 0)
+		return r;
 	log_error("%s", argv[optind]);
 	/* A configuration that cannot be read must not keep the machine up. */
 	(void)config_load(CONFIG_PATH, &config);

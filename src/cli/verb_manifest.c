@@ -6,6 +6,7 @@
 #include "disk/manifest/make.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* --show: what a manifest says, in numbers. */
@@ -117,11 +118,24 @@ static void print_progress(uint64_t done, uint64_t total, void *context)
 	fflush(stderr);
 }
 
+static bool is_something_else(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
 static int write_output(const char *path, const void *data, size_t size)
 {
 	int r;
 
 	if (path) {
+		/* The file is put in the place of what is there: never of a device. */
+		if (is_something_else(path))
+			return fail(-EEXIST,
+				    "\"%s\" is there and no regular file; leave out --output and "
+				    "redirect standard output to it",
+				    path);
 		r = file_write_atomic(path, data, size, 0644);
 		return r < 0 ? fail(r, "cannot write the manifest %s: %s", path, strerror(-r)) : 0;
 	}

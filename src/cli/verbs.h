@@ -40,6 +40,12 @@ extern const struct verb verb_check_config;
 extern const struct verb verb_status;
 
 /*
+ * 0 in an initrd, by systemd's mark of one; else -EOPNOTSUPP: what ends a boot must not end somebody's
+ * running machine.
+ */
+int verb_require_initrd(const struct verb *verb);
+
+/*
  * getopt_long(3) for long options (struct option's val is returned; -1 at the end, operands from
  * optind on). A mistake is printed and gives '?': the verb then returns EXIT_USAGE.
  */

@@ -10,7 +10,7 @@
 /* Boot loader code, Secure Boot policy, initrd, kernel image, command line, extensions. */
 #define PCRS_LITERAL (PCR(4) | PCR(7) | PCR(9) | PCR(11) | PCR(12) | PCR(13))
 /* With a signed PCR 11 policy: what no signature covers, and no ordinary update changes. */
-#define PCRS_SIGNED PCR(12)
+#define PCRS_SIGNED (PCR(7) | PCR(12))
 
 static const char *const type_names[] = {
 	[TOML_STRING] = "a string in quotes",
@@ -78,7 +78,9 @@ static int read_key(const struct toml *toml, const struct toml_key *key, struct 
 
 /*
  * Without a policy key the literal PCRs are all that tells our initrd from another one: 4 holds the
- * image that the firmware started, 11 what its stub measured.
+ * image that the firmware started, 11 what its stub measured. With a key, PCR 11 can be brought to a
+ * signed value by whatever program the firmware starts, so that 4 or, with Secure Boot, 7 has to say
+ * which programs those may be. 12 holds a command line that replaces the image's own.
  */
 static int settle_pcrs(const struct toml *toml, struct config *config)
 {
@@ -90,6 +92,14 @@ static int settle_pcrs(const struct toml *toml, struct config *config)
 		return toml_fail(toml, key,
 				 "without public-key, PCR 4 or 11 must be in the list: else any "
 				 "initrd could unseal the key");
+	else if (config->tpm2_public_key && !(config->tpm2_pcrs & (PCR(4) | PCR(7))))
+		return toml_fail(toml, key,
+				 "with public-key, PCR 7 (or 4) must be in the list: else any boot "
+				 "program could bring PCR 11 to a signed value");
+	else if (!(config->tpm2_pcrs & PCR(12)))
+		return toml_fail(toml, key,
+				 "PCR 12 must be in the list: else the host could replace the "
+				 "kernel command line");
 	config->tpm2_pcrs |= PCR_IDENTITY;
 	return 0;
 }

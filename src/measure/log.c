@@ -113,11 +113,9 @@ int measure_log_extend(const char *path, const struct measure_record *record,
 		return extended < 0 ? extended : fail(r, "cannot write %s: %s", path, strerror(-r));
 	}
 	r = extend(context, record);
-	if (r < 0) {
-		/* Nothing was extended: the log is as complete as it was. */
-		fchmod(fd, status.st_mode & 07777);
+	/* Whether the register took it is not known: the mark stays. */
+	if (r < 0)
 		return r;
-	}
 	r = log_append(fd, record, !(status.st_mode & S_ISVTX));
 	return r < 0 ? fail(r, "cannot append to %s: %s", path, strerror(-r)) : 0;
 }

@@ -24,22 +24,21 @@ struct measure {
 	char boot_id[33];
 };
 
-/* The kernel's UUID without its dashes, as systemd writes it. */
-static int read_boot_id(char ret[static 33])
+/*
+ * The kernel's UUID without its dashes, as systemd writes it. Zeros when it cannot be had: it only
+ * describes the log's record, and must not keep an event from being measured.
+ */
+static void read_boot_id(char ret[static 33])
 {
 	cleanup(freep) char *text = NULL;
-	uint8_t uuid[UUID_SIZE];
+	uint8_t uuid[UUID_SIZE] = {};
 	size_t size;
-	int r = file_read_all(BOOT_ID_PATH, 64, &text, &size);
 
-	if (r < 0)
-		return fail(r, "cannot read %s: %s", BOOT_ID_PATH, strerror(-r));
-	text[strcspn(text, "\n")] = '\0';
-	r = uuid_decode(text, uuid);
-	if (r < 0)
-		return fail(r, "%s does not hold a UUID", BOOT_ID_PATH);
+	if (file_read_all(BOOT_ID_PATH, 64, &text, &size) == 0) {
+		text[strcspn(text, "\n")] = '\0';
+		(void)uuid_decode(text, uuid);
+	}
 	hex_encode(uuid, sizeof(uuid), ret);
-	return 0;
 }
 
 int measure_open(struct tpm *tpm, struct measure **ret)
@@ -50,14 +49,12 @@ int measure_open(struct tpm *tpm, struct measure **ret)
 	if (!measure)
 		return -ENOMEM;
 	measure->tpm = tpm;
-	r = read_boot_id(measure->boot_id);
-	if (r < 0)
-		return r;
+	read_boot_id(measure->boot_id);
 	for (size_t i = 0; i < ARRAY_SIZE(backends) && !measure->backend; i++) {
 		r = backends[i]->probe(tpm, &measure->banks);
 		if (r == 0)
 			measure->backend = backends[i];
-		else if (r != -ENODEV)
+		else if (r != -ENODEV || tpm)
 			return r;
 	}
 	*ret = TAKE_PTR(measure);

@@ -11,7 +11,10 @@
  */
 struct measure;
 
-/* The backend that this machine has; @tpm is borrowed and may be NULL. */
+/*
+ * The backend that this machine has; @tpm is borrowed. Only without a TPM (NULL) may there be none:
+ * events then go nowhere.
+ */
 struct tpm;
 int measure_open(struct tpm *tpm, struct measure **ret);
 void measure_free(struct measure *measure);

@@ -42,7 +42,6 @@ int tpm_fail(TSS2_RC rc, const char *what);
 TSS2_RC tpm_rc_base(TSS2_RC rc);
 
 /* ---- pcr.c ---- */
-bool tpm_pcr_is_zero(const struct tpm_pcr_values *values, unsigned int pcr);
 /* Not all zeros and not all ones, as PCRs are that nobody extends. */
 bool tpm_pcr_is_measured(const struct tpm_pcr_values *values, unsigned int pcr);
 void tpm_pcr_selection(enum hash_algorithm bank, uint32_t mask, TPML_PCR_SELECTION *ret);

@@ -175,7 +175,22 @@ static int check_writable(struct tpm *tpm, const struct tpm_policy_command *comm
 	return tpm_binding_explain(command->binding, command->before, &now, command->what);
 }
 
-/* The index, made if it is missing; one that is not exactly ours is left alone. */
+static int nv_undefine(struct nv_index *nv)
+{
+	TSS2_RC rc = Esys_NV_UndefineSpace(nv->tpm->esys, ESYS_TR_RH_OWNER, nv->tr,
+					   ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE);
+
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_fail(rc, "removing the TPM record");
+	nv->tr = ESYS_TR_NONE;
+	return 0;
+}
+
+/*
+ * The index, made if it is missing; one that is not exactly ours is left alone. But an index that
+ * looks like ours and was never written is what a cut between define and write leaves: it remembers
+ * nothing, and its policy may be that of a boot that cannot come again.
+ */
 static int nv_prepare(struct tpm *tpm, uint32_t index, const struct tpm_policy_command *command,
 		      size_t size, struct nv_index *ret)
 {
@@ -187,6 +202,16 @@ static int nv_prepare(struct tpm *tpm, uint32_t index, const struct tpm_policy_c
 	}
 	if (r < 0)
 		return r;
+	r = tpm_nv_public_check(&ret->area, NULL);
+	if (r < 0)
+		return r;
+	if (!(ret->area.attributes & TPMA_NV_WRITTEN) &&
+	    (tpm_nv_public_check(&ret->area, command->policy) < 0 || ret->area.size != size)) {
+		r = check_writable(tpm, command);
+		if (r == 0)
+			r = nv_undefine(ret);
+		return r < 0 ? r : nv_define(tpm, index, command->policy, size, &ret->tr);
+	}
 	r = tpm_nv_public_check(&ret->area, command->policy);
 	if (r < 0)
 		return r;
@@ -257,15 +282,7 @@ int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *
 int tpm_record_delete(struct tpm *tpm, uint32_t index)
 {
 	NV_INDEX(nv, tpm);
-	TSS2_RC rc;
 	int r = nv_find(tpm, index, &nv);
 
-	if (r < 0)
-		return r;
-	rc = Esys_NV_UndefineSpace(tpm->esys, ESYS_TR_RH_OWNER, nv.tr, ESYS_TR_PASSWORD,
-				   ESYS_TR_NONE, ESYS_TR_NONE);
-	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "removing the TPM record");
-	nv.tr = ESYS_TR_NONE;
-	return 0;
+	return r < 0 ? r : nv_undefine(&nv);
 }

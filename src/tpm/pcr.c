@@ -132,7 +132,9 @@ int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		   uint8_t (*digests)[HASH_MAX_SIZE])
 {
 	TPML_DIGEST_VALUES list = {};
+	TPM_HANDLE(session, tpm);
 	TSS2_RC rc;
+	int r;
 
 	if (pcr >= TPM_PCR_COUNT || banks == 0 || banks >= 1U << HASH_ALGORITHMS)
 		return -EINVAL;
@@ -144,11 +146,19 @@ int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		       hash_size((enum hash_algorithm)i));
 		list.count++;
 	}
+	/* Salted where a primary key is known: nobody on the way can then drop the command unseen. */
+	if (tpm->primary != ESYS_TR_NONE) {
+		r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
+		if (r < 0)
+			return r;
+	}
 	/* ESYS numbers the PCRs' handles from zero. */
-	rc = Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, ESYS_TR_PASSWORD, ESYS_TR_NONE,
-			     ESYS_TR_NONE, &list);
+	rc = Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr,
+			     session.tr != ESYS_TR_NONE ? session.tr : ESYS_TR_PASSWORD,
+			     ESYS_TR_NONE, ESYS_TR_NONE, &list);
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_fail(rc, "extending a PCR");
+	session.tr = ESYS_TR_NONE;
 	return 0;
 }
 

@@ -6,17 +6,24 @@
 
 #define SECRET_SIZE 32
 
-/* A PCR that nobody extends is the same for every system that boots. */
+#define TELLING (1U << TPM_PCR_BOOT_PROGRAM | 1U << TPM_PCR_KERNEL)
+
+/*
+ * A PCR that nobody extends is the same for every system that boots: one that holds what booted has
+ * to be measured, 4 (the boot program) or 11 (what its stub measured).
+ */
 static int check_measured(const struct tpm_binding *binding, const struct tpm_pcr_values *values)
 {
 	uint32_t literal = binding->pcrs & ~(1U << TPM_PCR_IDENTITY);
 	char list[PCR_LIST_SIZE];
 	/* A signed PCR 11 says what booted; an empty PCR 12 then only says: nothing was overridden. */
-	bool measured = literal == 0 || binding->public_key;
+	bool measured = binding->public_key;
 
 	if (binding->public_key && !tpm_pcr_is_measured(values, TPM_PCR_KERNEL))
 		return fail(-EOPNOTSUPP, "PCR 11 is empty: this system was not booted from a UKI "
 					 "that measures itself, so a signed policy cannot hold");
+	if (literal & TELLING)
+		literal &= TELLING;
 	for (unsigned int pcr = 0; pcr < TPM_PCR_COUNT; pcr++)
 		if (literal & 1U << pcr)
 			measured |= tpm_pcr_is_measured(values, pcr);

@@ -33,6 +33,7 @@ struct tpm_pcr_values {
 };
 int tpm_pcr_read(struct tpm *tpm, enum hash_algorithm bank, uint32_t mask,
 		 struct tpm_pcr_values *ret);
+bool tpm_pcr_is_zero(const struct tpm_pcr_values *values, unsigned int pcr);
 /* Bit (1 << HASH_...) for each bank that is active. */
 int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret);
 /* Extend with one digest per algorithm in @banks: digests[HASH_...]. One command. */
@@ -52,8 +53,9 @@ int tpm_policy_authorize(struct tpm_policy *policy, const uint8_t *key_name, siz
 
 /* ---- Seal and unseal (seal.c; conventions §1.2 to §1.5) ---- */
 
-#define TPM_PCR_IDENTITY 15 /* zero until cvmroot has measured the volume key */
-#define TPM_PCR_KERNEL	 11
+#define TPM_PCR_IDENTITY     15 /* zero until cvmroot has measured the volume key */
+#define TPM_PCR_BOOT_PROGRAM 4
+#define TPM_PCR_KERNEL	     11
 
 /* What a secret, or a right to write, is bound to. PCR 15 = zero is always part of it. */
 struct tpm_binding {

@@ -49,7 +49,7 @@ static const char full[] = "[root]\n"
 			   "providers = [\"tpm2\"]\n"
 			   "rule = \"any\"\n"
 			   "[tpm2]\n"
-			   "pcrs = [0, 15, 14]\n"
+			   "pcrs = [12, 15, 7]\n"
 			   "bank = \"sha384\"\n"
 			   "profile = \"legacy\"\n"
 			   "public-key = \"/etc/cvmroot/policy \\\"1\\\".pem\"\n"
@@ -66,7 +66,7 @@ static void check_full(const struct config *config)
 	assert_true(config->grow);
 	assert_false(config->check_first);
 	assert_int_equal(config->wait_seconds, 3600);
-	assert_int_equal(config->tpm2_pcrs, 1 << 0 | 1 << 14 | 1 << 15);
+	assert_int_equal(config->tpm2_pcrs, 1 << 7 | 1 << 12 | 1 << 15);
 	assert_int_equal(config->tpm2_bank, HASH_SHA384);
 	assert_true(config->tpm2_legacy_primary);
 	assert_string_equal(config->tpm2_public_key, "/etc/cvmroot/policy \"1\".pem");
@@ -114,13 +114,11 @@ static void shows_what_it_read(void **state)
 
 static void public_key_changes_default_pcrs(void **state)
 {
-	cleanup(config_freep) struct config *config = NULL, *none = NULL;
+	cleanup(config_freep) struct config *config = NULL;
 
 	(void)state;
 	assert_int_equal(parse("[tpm2]\npublic-key = '/k.pem'", &config), 0);
-	assert_int_equal(config->tpm2_pcrs, 1 << 12 | 1 << 15);
-	assert_int_equal(parse("[tpm2]\npcrs = []\npublic-key = '/k.pem'", &none), 0);
-	assert_int_equal(none->tpm2_pcrs, 1 << 15);
+	assert_int_equal(config->tpm2_pcrs, 1 << 7 | 1 << 12 | 1 << 15);
 }
 
 static const char *const good[] = {
@@ -128,8 +126,8 @@ static const char *const good[] = {
 	"[root]\npartition = '/dev/disk/by-id/x'",
 	"[root]\nwait-seconds = 1",
 	"[tpm2]\nnv-index = 0x01800000",
-	"[tpm2]\npcrs = [4]",
-	"[tpm2]\npcrs = [11]",
+	"[tpm2]\npcrs = [4, 12]",
+	"[tpm2]\npcrs = [12, 11]",
 	"[tpm2]\nbank = 'sha512'",
 };
 
@@ -199,6 +197,10 @@ static const struct {
 	{"[tpm2]\npcrs = [4, 23]", "c.toml:2: [tpm2] pcrs: PCR 23 can be reset"},
 	{"[tpm2]\npcrs = [4, 4]", "c.toml:2: [tpm2] pcrs: PCR 4 is named twice"},
 	{"[tpm2]\npcrs = []", "c.toml:2: [tpm2] pcrs: without public-key, PCR 4 or 11"},
+	{"[tpm2]\npcrs = [4, 7, 11]", "c.toml:2: [tpm2] pcrs: PCR 12 must be in the list"},
+	{"[tpm2]\npublic-key = '/k'\npcrs = [7]", "c.toml:3: [tpm2] pcrs: PCR 12 must be"},
+	{"[tpm2]\npublic-key = '/k'\npcrs = [12]", "c.toml:3: [tpm2] pcrs: with public-key, PCR 7"},
+	{"[tpm2]\npublic-key = '/k'\npcrs = []", "c.toml:3: [tpm2] pcrs: with public-key, PCR 7"},
 	{"[tpm2]\npcrs = [7, 9, 12, 15]", "c.toml:2: [tpm2] pcrs: without public-key, PCR 4 or 11"},
 	{"[tpm2]\nbank = 'sha1'", "c.toml:2: [tpm2] bank: SHA-1 is broken and refused"},
 	{"[tpm2]\nbank = 'sm3_256'",

@@ -361,22 +361,6 @@ static void table_survives_a_cut_at_each_write(void **state)
 	unlink(image);
 }
 
-static void front_is_read_once(void **state)
-{
-	cleanup(freep) uint8_t *data = NULL;
-
-	(void)state;
-	assert_int_equal(shell("printf abcdef >%s && truncate -s 1M %s", image, image), 0);
-	assert_int_equal(partition_read_front(image, MIB, &data), 0);
-	assert_memory_equal(data, "abcdef\0", 7);
-	freep(&data);
-	data = NULL;
-	assert_int_equal(partition_read_front(image, MIB + 1, &data), -ENOSPC);
-	assert_null(data);
-	unlink(image);
-	assert_int_equal(partition_read_front(image, 1, &data), -ENOENT);
-}
-
 /* A loop device on the image; the kernel does not look for partitions on it yet. */
 static bool attach_loop(char *name, size_t size)
 {
@@ -561,7 +545,6 @@ int main(void)
 		cmocka_unit_test(nothing_changes_without_need),
 		cmocka_unit_test(tables_that_do_not_fit_are_refused),
 		cmocka_unit_test(table_survives_a_cut_at_each_write),
-		cmocka_unit_test(front_is_read_once),
 		cmocka_unit_test(loop_partition_is_found_and_grows),
 		cmocka_unit_test(two_candidates_are_refused),
 		cmocka_unit_test(auto_goes_by_type_and_attribute),

@@ -257,8 +257,14 @@ static void foreign_index_is_refused(void **state)
 		swtpm_define_nv(swtpm, INDEX, table[i].attributes, table[i].size, table[i].policy);
 		assert_read_fails(swtpm, &literal, table[i].read_refuses ? -EKEYREJECTED : -ENOENT,
 				  "NV index 0x1800100");
-		assert_fails(tpm_record_write(swtpm->tpm, INDEX, &literal, &record), -EKEYREJECTED,
-			     "NV index 0x1800100");
+		if (table[i].read_refuses) {
+			assert_fails(tpm_record_write(swtpm->tpm, INDEX, &literal, &record),
+				     -EKEYREJECTED, "NV index 0x1800100");
+		} else {
+			/* Ours but for the boot: what a cut between define and write leaves. */
+			write_record(swtpm, &literal, &record);
+			assert_reads(swtpm, &literal, &record);
+		}
 		assert_int_equal(tpm_record_delete(swtpm->tpm, INDEX), 0);
 	}
 	/* The same by hand, but right: believed. */

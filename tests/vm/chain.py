@@ -119,7 +119,7 @@ class ChainLab(Lab):
 def whole_chain(name, suite, profile):
     lab = ChainLab(name)
     lab.legacy = profile == "legacy"
-    lab.bake(suite, f'[root]\ngrow = true\n[tpm2]\npcrs = [11]\nprofile = "{profile}"\n')
+    lab.bake(suite, f'[root]\ngrow = true\n[tpm2]\npcrs = [11, 12]\nprofile = "{profile}"\n')
     lab.make_tpm()
     require(disk.MARKER.encode() in lab.filesystem.read_bytes(), "no marker in the plaintext")
     lab.chain_machine = Machine(lab.folder / "vm", [Drive(lab.disk)], lab.tpm, firmware=True,

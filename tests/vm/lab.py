@@ -21,7 +21,7 @@ from machine import Drive, Machine, note, require
 from tpm2 import unseal_blob
 from vtpm import VirtualTpm
 
-PCRS = (11,)  # what the small images bind to; cvmroot adds 15
+PCRS = (11, 12)  # what the small images bind to; cvmroot adds 15
 STUB = "what the EFI stub would measure"
 FIRST_MARKER = "written_by_the_first_boot"
 # Less work for an emulated processor.
@@ -86,7 +86,7 @@ class Lab:
         self.filesystem = self.folder / "image.fs"
         self.disk = self.folder / "disk"
         self.manifest = self.folder / "root.manifest"
-        self.config = "[tpm2]\npcrs = [11]\n"
+        self.config = "[tpm2]\npcrs = [11, 12]\n"
         self.tpm = None
         self.legacy = False
         self.hashes = {}

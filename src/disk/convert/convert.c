@@ -287,11 +287,13 @@ static int check_record(const struct conversion *conversion, const struct conver
 	return 0;
 }
 
-static int check_done_chunks(const struct convert_tools *tools, size_t next, uint8_t *buffer)
+/* From chunk @next on, until at least @limit bytes were checked. */
+static int check_done_chunks(const struct convert_tools *tools, size_t next, uint64_t limit,
+			     uint8_t *buffer)
 {
 	uint64_t checked = 0;
 
-	for (size_t chunk = next; chunk < tools->manifest->chunks_count && checked < CONVERT_SHIFT;
+	for (size_t chunk = next; chunk < tools->manifest->chunks_count && checked < limit;
 	     chunk++) {
 		int r = 0;
 
@@ -299,9 +301,9 @@ static int check_done_chunks(const struct convert_tools *tools, size_t next, uin
 			r = convert_chunk_load(tools, chunk, CONVERT_DECRYPT, buffer);
 		if (r == -EILSEQ)
 			return fail(-ESTALE,
-				    "chunk %zu, which the progress record calls done, does not "
-				    "decrypt to what the manifest says: the disk was rolled back "
-				    "or put together from two",
+				    "chunk %zu, which is said to be encrypted, does not decrypt to "
+				    "what the manifest says: the disk was rolled back or put "
+				    "together from two",
 				    chunk);
 		if (r < 0)
 			return r;
@@ -310,8 +312,7 @@ static int check_done_chunks(const struct convert_tools *tools, size_t next, uin
 	return 0;
 }
 
-/* The last finished chunks are what the record says. */
-static int check_resumed(const struct conversion *conversion, const struct convert_record *record)
+static int check_done(const struct conversion *conversion, size_t next, uint64_t limit)
 {
 	cleanup(convert_tools_done) struct convert_tools tools = {};
 	cleanup(freep) uint8_t *buffer = NULL;
@@ -323,7 +324,7 @@ static int check_resumed(const struct conversion *conversion, const struct conve
 			       conversion->sector_size, &tools);
 	if (r < 0)
 		return r;
-	return check_done_chunks(&tools, record->next_chunk, buffer);
+	return check_done_chunks(&tools, next, limit, buffer);
 }
 
 static int write_front(const struct disk_io *io, const uint8_t *header, size_t size)
@@ -374,7 +375,8 @@ int convert_run(const struct conversion *conversion, const struct convert_option
 				     "changed since the conversion began");
 	if (r < 0)
 		return r;
-	r = check_resumed(conversion, &record);
+	/* The last finished chunks are what the record says. */
+	r = check_done(conversion, record.next_chunk, CONVERT_SHIFT);
 	if (r < 0)
 		return r;
 	r = convert_work(conversion, options, &record);
@@ -383,6 +385,13 @@ int convert_run(const struct conversion *conversion, const struct convert_option
 	if (!at_front)
 		r = write_front(conversion->io, header, record.header_size);
 	return r < 0 ? r : wipe_tail(conversion->io, conversion->manifest);
+}
+
+int convert_check_result(const struct conversion *conversion)
+{
+	int r = check_conversion(conversion);
+
+	return r < 0 ? r : check_done(conversion, 0, UINT64_MAX);
 }
 
 /* --- verify --- */

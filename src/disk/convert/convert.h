@@ -16,7 +16,7 @@
 #define CONVERT_SHIFT (16 * MIB)
 #define CONVERT_TAIL  (32 * MIB) /* room needed behind the file system */
 
-/* Called about each second, and at the end, from one of the converter's threads. */
+/* Called about each second, and at the end, in the caller's thread. */
 struct convert_progress {
 	uint64_t done_bytes; /* of total_bytes, used bytes only */
 	uint64_t total_bytes;
@@ -49,7 +49,7 @@ struct conversion {
 	const struct disk_io *io;
 	const struct manifest *manifest;
 	const struct secret *volume_key; /* XTS_KEY_SIZE bytes */
-	const struct secret *mac_key;	 /* HKDF from the slot's secret: CONVERT_MAC_LABEL */
+	const struct secret *mac_key;	 /* HKDF from the volume key: CONVERT_MAC_LABEL */
 	uint32_t sector_size;		 /* 512 or 4096, of the LUKS2 segment */
 	uint8_t luks_uuid[UUID_SIZE];
 };
@@ -77,5 +77,11 @@ int convert_find_header(const struct disk_io *io, const struct manifest *manifes
  * Returns 0 also when everything but the wipe was already done.
  */
 int convert_run(const struct conversion *conversion, const struct convert_options *options);
+
+/*
+ * Is every used byte at its new place, encrypted? Reads all of it, for the one boot that finds the
+ * header in front and no record left. -ESTALE names the chunk that is not.
+ */
+int convert_check_result(const struct conversion *conversion);
 
 #endif

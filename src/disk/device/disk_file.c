@@ -169,11 +169,6 @@ struct disk_io disk_file_io(struct disk_file *file)
 	};
 }
 
-int disk_file_fd(const struct disk_file *file)
-{
-	return file->fd;
-}
-
 uint64_t disk_file_size(const struct disk_file *file)
 {
 	return file->size;

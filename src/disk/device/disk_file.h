@@ -23,7 +23,6 @@ struct disk_file;
 /* Writable block devices are opened for this program alone: -EBUSY when mounted or mapped, -EROFS. */
 int disk_file_open(const char *path, bool writable, struct disk_file **ret);
 struct disk_io disk_file_io(struct disk_file *file);
-int disk_file_fd(const struct disk_file *file);
 /* Bytes. */
 uint64_t disk_file_size(const struct disk_file *file);
 void disk_file_free(struct disk_file *file);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/uevent.h"
 
 #include <poll.h>
 #include <stdarg.h>
@@ -10,7 +11,6 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 
 #include <libdevmapper.h>
 
@@ -127,14 +127,6 @@ static int get_device(const char *name, dev_t *ret)
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static bool node_is(const char *path, dev_t device)
 {
 	struct stat status;
@@ -147,7 +139,7 @@ static int await_event(int fd, int64_t deadline_ms)
 {
 	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
 	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-	int64_t left = deadline_ms - now_ms();
+	int64_t left = deadline_ms - monotonic_ms();
 	int n;
 
 	if (left <= 0)
@@ -164,7 +156,7 @@ int mapping_wait(const char *name, unsigned int wait_seconds)
 {
 	cleanup(closep) int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	cleanup(freep) char *path = NULL;
-	int64_t deadline = now_ms() + (int64_t)wait_seconds * 1000;
+	int64_t deadline = monotonic_ms() + (int64_t)wait_seconds * 1000;
 	dev_t device;
 	int r = get_device(name, &device);
 

@@ -25,7 +25,7 @@ struct partition {
 
 /*
  * Wait, at most @wait_seconds, for the partition that @spec names (config.partition): kernel
- * uevents are awaited, nothing is polled. "auto" is the only partition of this machine's DPS root
+ * uevents are awaited, nothing is polled, and a partition counts when udev has settled. "auto" is the only partition of this machine's DPS root
  * type (UAPI.2) on all disks; two are -ENOTUNIQ, with both named. -ENODEV at the deadline.
  */
 int partition_find(const char *spec, unsigned int wait_seconds, struct partition **ret);
@@ -40,11 +40,6 @@ DEFINE_CLEANUP(struct partition *, partition_free)
  * backup alone with its parameter "gpt".
  */
 int partition_grow(const struct partition *partition, uint64_t *ret_size);
-
-/*
- * Read the first @size bytes of the device once; the caller frees *ret. -ENOSPC when it is shorter.
- */
-int partition_read_front(const char *path, size_t size, uint8_t **ret);
 
 /*
  * What the first bytes are: PARTITION_PROBE_SIZE or more, fewer are less sure. A LUKS magic counts

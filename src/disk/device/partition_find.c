@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/uevent.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -341,90 +342,6 @@ static int look(const struct wanted *wanted, struct partition **ret)
 	return 1;
 }
 
-/*
- * Events of the kernel (group 1), and of udev where it runs (group 2: its links in /dev are there
- * then). They only wake us up; what they say is not read, so it need not be trusted.
- */
-static int open_events(int *ret)
-{
-	const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = 1 | 2};
-	cleanup(closep) int fd =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
-
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return fail(-errno, "kernel events cannot be received: %s", strerror(errno));
-	*ret = TAKE_FD(fd);
-	return 0;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/*
- * udev's mark that it has events to handle (udevadm settle waits for the same). Meanwhile drivers are
- * being loaded and disks may still come. The folder is watched for it; -1 where udev does not run.
- */
-#define UDEV_FOLDER "/run/udev"
-#define UDEV_QUEUE  UDEV_FOLDER "/queue"
-
-static int watch_udev(void)
-{
-	cleanup(closep) int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-
-	if (fd < 0 || inotify_add_watch(fd, UDEV_FOLDER, IN_DELETE) < 0)
-		return -1;
-	return TAKE_FD(fd);
-}
-
-static bool udev_is_busy(void)
-{
-	return access(UDEV_QUEUE, F_OK) == 0;
-}
-
-/* What wakes us up. */
-struct wake {
-	int events;
-	int udev; /* or -1 */
-};
-
-static void wake_done(struct wake *wake)
-{
-	closep(&wake->events);
-	closep(&wake->udev);
-}
-
-static void drain(int fd)
-{
-	char buffer[4096];
-
-	/* An overrun (ENOBUFS) is an event as well: look again. */
-	while (read(fd, buffer, sizeof(buffer)) >= 0)
-		;
-}
-
-/* Wait for an event, and take all that are there. */
-static int await_event(const struct wake *wake, int64_t deadline_ms)
-{
-	struct pollfd poll_fds[] = {{.fd = wake->events, .events = POLLIN},
-				    {.fd = wake->udev, .events = POLLIN}};
-	int64_t left = deadline_ms - now_ms();
-
-	if (left <= 0)
-		return -ETIMEDOUT;
-	if (poll(poll_fds, ARRAY_SIZE(poll_fds), (int)MIN(left, (int64_t)INT_MAX)) < 0 &&
-	    errno != EINTR)
-		return fail(-errno, "kernel events cannot be awaited: %s", strerror(errno));
-	for (size_t i = 0; i < ARRAY_SIZE(poll_fds); i++)
-		if (poll_fds[i].fd >= 0)
-			drain(poll_fds[i].fd);
-	return 0;
-}
-
 static int no_partition(const char *spec, unsigned int wait_seconds)
 {
 	return fail(-ENODEV,
@@ -435,28 +352,28 @@ static int no_partition(const char *spec, unsigned int wait_seconds)
 
 int partition_find(const char *spec, unsigned int wait_seconds, struct partition **ret)
 {
-	int64_t deadline = now_ms() + (int64_t)wait_seconds * 1000;
+	int64_t deadline = monotonic_ms() + (int64_t)wait_seconds * 1000;
 	cleanup(partition_freep) struct partition *partition = NULL;
-	cleanup(wake_done) struct wake wake = {.events = -1, .udev = watch_udev()};
+	cleanup(uevent_close) struct uevent_watch watch = {.events = -1, .udev = -1};
 	struct wanted wanted = {};
 	int r = parse_spec(spec, &wanted);
 
 	if (r < 0)
 		return r;
 	/* Listen first, then look: nothing can appear unseen in between. */
-	r = open_events(&wake.events);
+	r = uevent_open(&watch);
 	if (r < 0)
 		return r;
 	for (;;) {
 		/* "The only one" can be said when no other disk is on its way. */
-		bool settled = wanted.path || !udev_is_busy();
+		bool settled = wanted.path || uevent_settled();
 
 		partition_free(TAKE_PTR(partition));
 		r = look(&wanted, &partition);
 		if (r < 0 || (r > 0 && settled))
 			break;
 		log_debug("waiting for the root partition (%s)", spec);
-		r = await_event(&wake, deadline);
+		r = uevent_await(&watch, deadline);
 		if (r == -ETIMEDOUT && !partition)
 			return no_partition(spec, wait_seconds);
 		if (r < 0)
@@ -465,30 +382,5 @@ int partition_find(const char *spec, unsigned int wait_seconds, struct partition
 	if (r < 0 && r != -ETIMEDOUT)
 		return r;
 	*ret = TAKE_PTR(partition);
-	return 0;
-}
-
-int partition_read_front(const char *path, size_t size, uint8_t **ret)
-{
-	cleanup(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	cleanup(freep) uint8_t *data = NULL;
-	uint64_t device_size;
-	int r;
-
-	if (fd < 0)
-		return fail(-errno, "%s cannot be opened: %s", path, strerror(errno));
-	r = file_size(fd, &device_size);
-	if (r < 0)
-		return fail(r, "the size of %s cannot be read: %s", path, strerror(-r));
-	if (device_size < size)
-		return fail(-ENOSPC, "%s is too small: it has %llu bytes", path,
-			    (unsigned long long)device_size);
-	data = malloc(size);
-	if (!data)
-		return -ENOMEM;
-	r = file_pread(fd, data, size, 0);
-	if (r < 0)
-		return fail(r, "%s cannot be read: %s", path, strerror(-r));
-	*ret = TAKE_PTR(data);
 	return 0;
 }

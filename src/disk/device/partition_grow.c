@@ -82,13 +82,13 @@ static int is_followed(struct fdisk_context *context, fdisk_sector_t start, bool
 	return 0;
 }
 
-/* The size, in sectors, up to the last whole MiB that the table may use. */
+/* The size, in sectors: whole MiB, so that it is one of whole LUKS sectors wherever it begins. */
 static uint64_t largest_size(struct fdisk_context *context, fdisk_sector_t start)
 {
 	uint64_t sector = fdisk_get_sector_size(context);
-	uint64_t end = ALIGN_DOWN((fdisk_get_last_lba(context) + 1) * sector, GRAIN) / sector;
+	uint64_t end = fdisk_get_last_lba(context) + 1;
 
-	return end > start ? end - start : 0;
+	return end > start ? ALIGN_DOWN((end - start) * sector, GRAIN) / sector : 0;
 }
 
 /* Change the table in memory; 1 when it has to be written. */
