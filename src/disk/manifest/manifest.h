@@ -6,9 +6,9 @@
 #include "crypto/hash.h"
 
 /*
- * The manifest of a root file system (design §4.2): which bytes of it are used, and the SHA-256 of
- * each chunk's used bytes. It is measured with the initrd, and so trusted once it is read; the
- * reader is strict all the same.
+ * The manifest of a root file system: which bytes of it are used, and the SHA-256 of each chunk's
+ * used bytes. It is measured with the initrd, and so trusted once it is read; the reader is strict
+ * all the same.
  */
 
 #define MANIFEST_CHUNK_SIZE  ((uint32_t)MIB)
@@ -78,7 +78,7 @@ int manifest_index(struct manifest *manifest);
 bool manifest_chunk_extent(const struct manifest *manifest, size_t chunk, size_t *cursor,
 			   struct extent *ret);
 
-/* 4096, or 512 where the file system's blocks are smaller (design §4.3). */
+/* 4096, or 512 where the file system's blocks are smaller. */
 uint32_t manifest_sector_size(const struct manifest *manifest);
 
 #endif
