@@ -47,8 +47,8 @@ struct luks_header;
 
 /*
  * Strict check of a copy of the header, by the allow-list of check.c. @size bytes as read from the
- * disk, at least LUKS_HEADER_SIZE. Pure. -EBADMSG with a sentence that names what was refused; -EMEDIUMTYPE
- * when there is no LUKS2 magic at all.
+ * disk, at least LUKS_HEADER_SIZE. Pure. -EBADMSG with a sentence that names what was refused;
+ * -EMEDIUMTYPE when there is no LUKS2 magic at all.
  */
 int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret);
 /* As far as the header says: uuid, data offset, sector size, epoch; the fingerprint stays zero. */
