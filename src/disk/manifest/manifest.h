@@ -55,6 +55,8 @@ struct manifest {
  */
 int manifest_parse(const void *data, size_t size, struct manifest **ret);
 int manifest_load(const char *path, struct manifest **ret);
+/* The bytes of the file @path, with a sentence when they cannot be had or are too many. */
+int manifest_read_file(const char *path, char **ret, size_t *ret_size);
 /*
  * Write it; fills in manifest->digest. The caller frees *ret. -EINVAL, with a sentence, for a
  * manifest that manifest_parse() would refuse.
