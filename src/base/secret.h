@@ -20,7 +20,7 @@ int secret_new(size_t size, struct secret **ret);
 int secret_copy(const void *data, size_t size, struct secret **ret);
 /* @size bytes from the kernel's RNG, which is waited for until it is seeded. */
 int secret_random(size_t size, struct secret **ret);
-/* The base64 text of @from, without newline and NUL (conventions §1.2: the LUKS passphrase). */
+/* The base64 text of @from, without newline and NUL: systemd's passphrase of a TPM keyslot. */
 int secret_base64(const struct secret *from, struct secret **ret);
 /* Compare in constant time. */
 bool secret_equal(const struct secret *a, const struct secret *b);

@@ -248,6 +248,9 @@ int toml_parse(const char *text, size_t size, const char *file, struct toml **re
 		return r;
 	scan.strings = toml->strings;
 	r = check_encoding(&scan);
+	if (r == 0 && scan_take(&scan, "\xef\xbb\xbf"))
+		r = scan_fail(&scan, -EBADMSG,
+			      "the file begins with a byte order mark (BOM); save it without one");
 	while (r == 0 && scan.text.left > 0)
 		r = parse_line(&scan, toml);
 	if (r < 0)

@@ -200,7 +200,7 @@ static int measure_root(struct boot *boot, const struct root *root)
 	r = measure_event(boot->measure, "cvmroot-root", text);
 	if (r < 0)
 		return r;
-	return measure_volume_key(boot->measure, boot->config->mapping, root->facts.uuid,
+	return measure_volume_key(boot->measure, CONFIG_MAPPING, root->facts.uuid,
 				  root->volume_key);
 }
 
@@ -230,7 +230,7 @@ static int open_root(struct boot *boot, const struct root *root)
 	if (r < 0)
 		return r;
 	disk_file_free(TAKE_PTR(boot->disk));
-	return luks_header_activate(root->header, boot->partition->path, boot->config->mapping,
+	return luks_header_activate(root->header, boot->partition->path, CONFIG_MAPPING,
 				    root->volume_key);
 }
 

@@ -4,7 +4,7 @@
 
 #include "config/config.h"
 
-/* How every failed boot ends (design §2). */
+/* How every failed boot ends. */
 
 /*
  * Extend the poison event, so that nothing can be unsealed any more in this boot (the TPM is opened

@@ -69,7 +69,7 @@ static int make_facts(struct boot *boot, const struct secret *volume_key, struct
 	/* dm-crypt takes only whole sectors: a partition of an odd size gets the small ones. */
 	if (!IS_ALIGNED(disk_file_size(boot->disk), facts.sector_size))
 		facts.sector_size = 512;
-	r = volume_key_digest(HASH_SHA256, volume_key, boot->config->mapping, facts.uuid,
+	r = volume_key_digest(HASH_SHA256, volume_key, CONFIG_MAPPING, facts.uuid,
 			      facts.fingerprint);
 	if (r < 0)
 		return r;

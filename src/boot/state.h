@@ -4,7 +4,7 @@
 
 #include "base/macro.h"
 
-/* What the guest remembers outside the disk (design §4.5): authenticated. */
+/* What the guest remembers outside the disk (cvmroot(7)): authenticated. */
 enum remembered {
 	REMEMBERED_NOTHING,
 	REMEMBERED_CONVERTING,

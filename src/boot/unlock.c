@@ -57,7 +57,7 @@ static int try_token(struct boot *boot, const struct key_provider_ops *provider,
 
 	if (r < 0)
 		return r;
-	r = luks_header_unlock(header, slot, passphrase, boot->config->mapping, &root->facts,
+	r = luks_header_unlock(header, slot, passphrase, CONFIG_MAPPING, &root->facts,
 			       &root->volume_key);
 	if (r < 0)
 		return r;

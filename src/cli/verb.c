@@ -3,6 +3,7 @@
 #include "cli/verbs.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 int verb_usage_error(const struct verb *verb, const char *format, ...)
 {
@@ -16,10 +17,19 @@ int verb_usage_error(const struct verb *verb, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-static bool is_long_option(const struct option *options, int value)
+/*
+ * Is @word "--NAME=VALUE" for the option that @value stands for, and does that take no value?
+ * Without the look at the word, "-j" would pass for an option whose value is 'j'.
+ */
+static bool has_needless_value(const struct option *options, const char *word, int value)
 {
+	const char *equals = strchr(word, '=');
+
+	if (strncmp(word, "--", 2) != 0 || !equals)
+		return false;
 	for (; options->name; options++)
-		if (options->val == value)
+		if (options->val == value && options->has_arg == no_argument &&
+		    strncmp(options->name, word + 2, (size_t)(equals - word) - 2) == 0)
 			return true;
 	return false;
 }
@@ -29,7 +39,7 @@ static int option_error(const struct verb *verb, char **argv, const struct optio
 {
 	if (optopt == 0)
 		return verb_usage_error(verb, "there is no option %s", argv[optind - 1]);
-	if (is_long_option(options, optopt))
+	if (has_needless_value(options, argv[optind - 1], optopt))
 		return verb_usage_error(verb, "%s: this option takes no value", argv[optind - 1]);
 	return verb_usage_error(verb, "there is no option -%c", optopt);
 }

@@ -77,10 +77,10 @@ static int show(const char *path, bool json)
 	cleanup(freep) char *data = NULL;
 	struct summary summary;
 	size_t size;
-	int r = file_read_all(path, MANIFEST_SIZE_LIMIT, &data, &size);
+	int r = manifest_read_file(path, &data, &size);
 
 	if (r < 0)
-		return fail(r, "cannot read the manifest %s: %s", path, strerror(-r));
+		return r;
 	r = manifest_parse(data, size, &manifest);
 	if (r < 0)
 		return fail(r, "%s: %s", path, fail_sentence(r));

@@ -52,7 +52,10 @@ static int run(int argc, char **argv)
 	if (r == -ENOENT)
 		return fail(r, "the TPM holds no record of an encrypted root: there is nothing to "
 			       "remove");
-	return r;
+	if (r < 0)
+		return r;
+	printf("the record was removed\n");
+	return EXIT_OK;
 }
 
 const struct verb verb_reset = {

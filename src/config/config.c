@@ -45,7 +45,6 @@ static int set_defaults(struct config *config)
 	config->tpm2_nv_index = 0x01805652;
 	config->failure_action = FAILURE_POWEROFF;
 	r = r < 0 ? r : set_string(&config->partition, "auto");
-	r = r < 0 ? r : set_string(&config->mapping, "root");
 	r = r < 0 ? r : set_string(&config->manifest, "/etc/cvmroot/root.manifest");
 	r = r < 0 ? r : set_string(&config->providers[0], "tpm2");
 	r = r < 0 ? r : set_string(&config->tpm2_signature, "/.extra/tpm2-pcr-signature.json");
@@ -165,7 +164,6 @@ void config_free(struct config *config)
 	if (!config)
 		return;
 	free(config->partition);
-	free(config->mapping);
 	free(config->manifest);
 	for (size_t i = 0; i < config->providers_count; i++)
 		free(config->providers[i]);

@@ -7,6 +7,8 @@
 #define CONFIG_PATH	     "/etc/cvmroot/cvmroot.toml"
 #define CONFIG_SIZE_LIMIT    (64 * KIB)
 #define CONFIG_PROVIDERS_MAX 8
+/* Name of the opened volume below /dev/mapper: the initrd's units and fstab hold it too. */
+#define CONFIG_MAPPING "root"
 
 enum config_failure_action {
 	FAILURE_POWEROFF,
@@ -17,7 +19,6 @@ enum config_failure_action {
 struct config {
 	/* [root] */
 	char *partition;	   /* "auto", "PARTUUID=...", "PARTLABEL=..." or "/dev/..." */
-	char *mapping;		   /* name below /dev/mapper: "root" */
 	char *manifest;		   /* path: "/etc/cvmroot/root.manifest" */
 	bool grow;		   /* extend the partition over the disk first */
 	bool check_first;	   /* verify the whole image before the first write */
@@ -30,7 +31,7 @@ struct config {
 	/* [tpm2] */
 	uint32_t tpm2_pcrs; /* mask of literal PCRs; 15 is always in it */
 	enum hash_algorithm tpm2_bank;
-	bool tpm2_legacy_primary; /* profile = "legacy" (conventions §1.3) */
+	bool tpm2_legacy_primary; /* profile = "legacy" */
 	char *tpm2_public_key;	  /* path of a PEM key: signed PCR 11 policy; or NULL */
 	char *tpm2_signature;	  /* path of tpm2-pcr-signature.json */
 	uint32_t tpm2_nv_index;

@@ -108,22 +108,6 @@ static int read_partition(READ)
 	return replace_string(FIELD(char *, row, config), key->value.string);
 }
 
-static int read_mapping(READ)
-{
-	static const char allowed[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-	size_t size = strlen(key->value.string);
-
-	if (size < 1 || size > 64 || strspn(key->value.string, allowed) != size)
-		return toml_fail(toml, key,
-				 "wanted 1 to 64 letters, digits, '_' and '-': a name below "
-				 "/dev/mapper");
-	/* libdevmapper's own node there. */
-	if (strcmp(key->value.string, "control") == 0)
-		return toml_fail(toml, key, "this name belongs to device-mapper itself");
-	return replace_string(FIELD(char *, row, config), key->value.string);
-}
-
 /* ---- Booleans and numbers ---- */
 
 static int read_boolean(READ)
@@ -385,7 +369,6 @@ static void show_pcrs(SHOW)
 /* Keys of a table stand together: that is how they are shown. */
 const struct config_key config_keys[] = {
 	{"root", "partition", TOML_STRING, read_partition, show_string, AT(partition)},
-	{"root", "mapping", TOML_STRING, read_mapping, show_string, AT(mapping)},
 	{"root", "manifest", TOML_STRING, read_path, show_string, AT(manifest)},
 	{"root", "grow", TOML_BOOLEAN, read_boolean, show_boolean, AT(grow)},
 	{"root", "check-first", TOML_BOOLEAN, read_boolean, show_boolean, AT(check_first)},

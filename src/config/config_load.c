@@ -9,12 +9,14 @@ int config_load(const char *path, struct config **ret)
 {
 	cleanup(freep) char *text = NULL;
 	size_t size;
+	/* An empty name would not be seen in the sentence. */
+	const char *name = path[0] != '\0' ? path : "\"\"";
 	int r = file_read_all(path, CONFIG_SIZE_LIMIT, &text, &size);
 
 	if (r == -E2BIG)
 		return fail(r, "%s: longer than %u KiB", path,
 			    (unsigned int)(CONFIG_SIZE_LIMIT / KIB));
 	if (r < 0)
-		return fail(r, "%s: cannot read the configuration: %s", path, strerror(-r));
+		return fail(r, "%s: cannot read the configuration: %s", name, strerror(-r));
 	return config_parse(text, size, path, ret);
 }

@@ -6,8 +6,8 @@
 #include "crypto/hash.h"
 
 /*
- * systemd's word for a volume (conventions §2.2): "cryptsetup:NAME:UUID", with ':', '\' and what
- * is not printable ASCII in the name escaped as \xNN. The caller frees *ret.
+ * systemd's word for a volume (tpm2-measure-pcr= of crypttab(5)): "cryptsetup:NAME:UUID", with ':',
+ * '\' and what is not printable ASCII in the name escaped as \xNN. The caller frees *ret.
  */
 int volume_key_word(const char *name, const uint8_t uuid[static UUID_SIZE], char **ret);
 

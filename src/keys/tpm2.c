@@ -5,7 +5,7 @@
 #include "keys/tpm2_binding.h"
 #include "tpm/token.h"
 
-/* Bytes sealed; the slot's passphrase is their base64 text (conventions §1.2). */
+/* Bytes sealed; the slot's passphrase is their base64 text, as systemd's. */
 #define SEALED_SIZE 32
 
 static int require_tpm(const struct provider_context *context)

@@ -14,6 +14,8 @@ static int load_text(const char *path, size_t limit, const char *what, char **re
 	size_t size;
 	int r = file_read_all(path, limit, ret, &size);
 
+	if (r == -E2BIG)
+		return fail(r, "the %s %s is longer than %zu KiB", what, path, limit / KIB);
 	return r < 0 ? fail(r, "cannot read the %s %s: %s", what, path, strerror(-r)) : 0;
 }
 

@@ -5,7 +5,7 @@
 #include "base/codec.h"
 #include "crypto/hash.h"
 
-/* systemd's user-space measurement log (conventions §2.3). */
+/* systemd's user-space measurement log, a JSON text sequence (RFC 7464). */
 #define MEASURE_LOG_PATH "/run/log/systemd/tpm2-measure.log"
 
 /* One measurement, ready to be extended and logged. */

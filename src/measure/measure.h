@@ -6,8 +6,8 @@
 #include "crypto/hash.h"
 
 /*
- * Events of design §6: each is extended into a register and written to the log that verifiers read.
- * The backend is picked from a table: a vTPM's PCR 15, or none.
+ * Events (cvmroot(7), WHAT IS MEASURED): each is extended into a register and written to the log
+ * that verifiers read. The backend is picked from a table: a vTPM's PCR 15, or none.
  */
 struct measure;
 
@@ -22,7 +22,7 @@ DEFINE_CLEANUP(struct measure *, measure_free)
 
 /* An event whose digest is the hash of its text, in every bank. */
 int measure_event(struct measure *measure, const char *type, const char *text);
-/* systemd's volume-key construction (conventions §2.2): HMAC by the volume key over the word. */
+/* As tpm2-measure-pcr= of crypttab(5) does: HMAC by the volume key over volume_key_word(). */
 int measure_volume_key(struct measure *measure, const char *name,
 		       const uint8_t uuid[static UUID_SIZE], const struct secret *volume_key);
 

@@ -19,7 +19,7 @@ int tpm_binding_check(const struct tpm_binding *binding)
 	if ((binding->pcrs & ~IDENTITY) == 0 && !binding->public_key)
 		return fail(-EINVAL, "neither PCRs nor a policy key is configured: the TPM would "
 				     "give the disk's key to any system; name PCRs (pcrs) or a "
-				     "key (public_key)");
+				     "key (public-key)");
 	return 0;
 }
 
@@ -91,6 +91,6 @@ int tpm_binding_explain(const struct tpm_binding *binding, const struct tpm_pcr_
 	return fail(-EREMCHG,
 		    "%s: the TPM's PCRs have changed since the disk was sealed (%sPCR %s): "
 		    "firmware, Secure Boot settings, boot loader, kernel or command line are "
-		    "others; boot the earlier ones, or use another key",
+		    "others; boot the earlier ones",
 		    what, changed == mask && !before ? "one or more of " : "", list);
 }

@@ -72,7 +72,7 @@ int tpm_public_name(const TPMT_PUBLIC *area, uint8_t ret[static TPM_NAME_SIZE]);
 int tpm_public_verify(const char *pem, const uint8_t policy[static HASH_SHA256_SIZE],
 		      const uint8_t *signature, size_t signature_size);
 
-/* ---- signature.c, pure: tpm2-pcr-signature.json (conventions §1.5) ---- */
+/* ---- signature.c, pure: tpm2-pcr-signature.json as systemd-measure(1) writes it ---- */
 struct tpm_signature {
 	uint8_t data[TPM_SIGNATURE_MAX_SIZE];
 	size_t size;

@@ -115,7 +115,10 @@ static int authorize(struct tpm *tpm, ESYS_TR session, const struct tpm_public_k
 	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "authorising the PCR policy");
 }
 
-/* PolicyPCR over PCR 11, then PolicyAuthorize with the signature that fits (conventions §1.5). */
+/*
+ * TPM2_PolicyPCR over PCR 11, then TPM2_PolicyAuthorize with the signature that fits (TPM 2.0
+ * Library, part 3).
+ */
 static int policy_signed(struct tpm *tpm, const struct tpm_binding *binding, ESYS_TR session)
 {
 	cleanup(esys_freep) TPMT_TK_VERIFIED *ticket = NULL;

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* TCG templates L-1 and L-2, as systemd uses them (conventions §1.3). */
+/* Templates L-1 and L-2 of the TCG EK Credential Profile for TPM 2.0, as systemd uses them. */
 #define ATTRIBUTES                                                                                 \
 	(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |        \
 	 TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT)

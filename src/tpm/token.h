@@ -7,7 +7,7 @@
 
 #define TPM_TOKEN_TYPE "systemd-tpm2"
 
-/* The LUKS2 token exactly as systemd writes it (conventions §1.1), but for "keyslots". Pure. */
+/* The LUKS2 token exactly as systemd-cryptenroll(1) writes it, but for "keyslots". Pure. */
 int tpm_token_make(const struct tpm_sealed *sealed, json_t **ret);
 /*
  * Strict reader of an untrusted token: sizes, ranges, types. PIN, pcrlock and shards: -EOPNOTSUPP.

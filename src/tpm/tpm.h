@@ -40,7 +40,7 @@ int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret);
 int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		   uint8_t (*digests)[HASH_MAX_SIZE]);
 
-/* ---- Policies (policy.c, pure; conventions §1.5) ---- */
+/* ---- Policies (policy.c, pure; TPM 2.0 Library, part 3: TPM2_Policy...) ---- */
 
 /* A policy digest under construction: SHA-256, begins at zero. */
 struct tpm_policy {
@@ -51,7 +51,7 @@ int tpm_policy_pcr(struct tpm_policy *policy, const struct tpm_pcr_values *value
 int tpm_policy_authorize(struct tpm_policy *policy, const uint8_t *key_name, size_t key_name_size,
 			 const uint8_t *reference, size_t reference_size);
 
-/* ---- Seal and unseal (seal.c; conventions §1.2 to §1.5) ---- */
+/* ---- Seal and unseal (seal.c, unseal.c; part 3: TPM2_Create, TPM2_Unseal) ---- */
 
 #define TPM_PCR_IDENTITY     15 /* zero until cvmroot has measured the volume key */
 #define TPM_PCR_BOOT_PROGRAM 4
@@ -63,7 +63,7 @@ struct tpm_binding {
 	uint32_t pcrs;		/* mask of literal PCRs; TPM_PCR_IDENTITY is added */
 	const char *public_key; /* PEM text: signed PCR 11 policy first; or NULL */
 	const char *signature;	/* text of tpm2-pcr-signature.json; needed when signed */
-	bool legacy_primary;	/* conventions §1.3: transient primary, no tpm2_srk in the token */
+	bool legacy_primary;	/* transient primary, no tpm2_srk in the token */
 };
 
 /* A sealed secret in the terms of the systemd-tpm2 token (token.c reads and writes its JSON). */
@@ -97,7 +97,7 @@ int tpm_seal(struct tpm *tpm, const struct tpm_binding *binding, const struct se
 int tpm_unseal(struct tpm *tpm, const struct tpm_binding *binding, const struct tpm_sealed *sealed,
 	       const struct tpm_pcr_values *sealed_values, struct secret **ret);
 
-/* ---- The record in NV memory (nv.c; design §4.5) ---- */
+/* ---- The record in NV memory (nv.c; cvmroot(7), WHAT IS REMEMBERED) ---- */
 
 enum tpm_record_state {
 	RECORD_CONVERTING = 1,

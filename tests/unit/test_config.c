@@ -20,7 +20,6 @@ static void empty_file_has_defaults(void **state)
 	(void)state;
 	assert_int_equal(parse("", &config), 0);
 	assert_string_equal(config->partition, "auto");
-	assert_string_equal(config->mapping, "root");
 	assert_string_equal(config->manifest, "/etc/cvmroot/root.manifest");
 	assert_false(config->grow);
 	assert_true(config->check_first);
@@ -40,7 +39,6 @@ static void empty_file_has_defaults(void **state)
 
 static const char full[] = "[root]\n"
 			   "partition = \"PARTUUID=0fc63daf-8483-4772-8e79-3d69d8477de4\"\n"
-			   "mapping = \"sys_root-1\"\n"
 			   "manifest = \"/etc/other manifest\"\n"
 			   "grow = true\n"
 			   "check-first = false\n"
@@ -61,7 +59,6 @@ static const char full[] = "[root]\n"
 static void check_full(const struct config *config)
 {
 	assert_string_equal(config->partition, "PARTUUID=0fc63daf-8483-4772-8e79-3d69d8477de4");
-	assert_string_equal(config->mapping, "sys_root-1");
 	assert_string_equal(config->manifest, "/etc/other manifest");
 	assert_true(config->grow);
 	assert_false(config->check_first);
@@ -141,8 +138,6 @@ static void accepts_bounds(void **state)
 	}
 }
 
-#define NAME_64 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-
 /* One defect each, with the whole sentence up to where advice begins. */
 static const struct {
 	const char *text;
@@ -158,7 +153,9 @@ static const struct {
 	{"[root]\ngrow = 1", "c.toml:2: [root] grow: wanted true or false"},
 	{"[root]\ngrow = 'true'", "c.toml:2: [root] grow: wanted true or false"},
 	{"[root]\nwait-seconds = '9'", "c.toml:2: [root] wait-seconds: wanted a number"},
-	{"[root]\nmapping = true", "c.toml:2: [root] mapping: wanted a string in quotes"},
+	{"[root]\npartition = true", "c.toml:2: [root] partition: wanted a string in quotes"},
+	/* The units of the initrd and fstab know /dev/mapper/root, and no other name. */
+	{"[root]\nmapping = 'root'", "c.toml:2: [root] mapping: unknown key"},
 	{"[keys]\nproviders = 'tpm2'", "c.toml:2: [keys] providers: wanted an array in []"},
 	{"[keys]\nproviders = [2]", "c.toml:2: [keys] providers: wanted an array of strings"},
 	{"[tpm2]\npcrs = ['4']", "c.toml:2: [tpm2] pcrs: wanted an array of numbers"},
@@ -176,10 +173,6 @@ static const struct {
 	{"[root]\npartition = '/dev/../etc/x'", "c.toml:2: [root] partition: wanted \"auto\""},
 	{"[root]\npartition = 'LABEL=root'", "c.toml:2: [root] partition: wanted \"auto\""},
 	{"[root]\npartition = '/etc/x'", "c.toml:2: [root] partition: wanted \"auto\""},
-	{"[root]\nmapping = ''", "c.toml:2: [root] mapping: wanted 1 to 64"},
-	{"[root]\nmapping = 'a/b'", "c.toml:2: [root] mapping: wanted 1 to 64"},
-	{"[root]\nmapping = '" NAME_64 "a'", "c.toml:2: [root] mapping: wanted 1 to 64"},
-	{"[root]\nmapping = 'control'", "c.toml:2: [root] mapping: this name belongs"},
 	{"[root]\nmanifest = 'root.manifest'", "c.toml:2: [root] manifest: not an absolute path"},
 	{"[root]\nmanifest = '/a/'", "c.toml:2: [root] manifest: a file is wanted"},
 	{"[root]\nmanifest = '/a/..'", "c.toml:2: [root] manifest: the path has a \"..\""},

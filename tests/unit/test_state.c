@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "boot/state.h"
 
-/* Every cell of the state space, written out from the design rather than from the table. */
+/* Every cell of the state space, written out by hand rather than from the table. */
 static const struct {
 	enum remembered remembered;
 	enum found found;

@@ -199,6 +199,7 @@ static const struct {
 	{"a = 1\nb = '\xff'", "f:2: the text is not UTF-8"},
 	{"a = '\xc0\x80'", "f:1: the text is not UTF-8"},
 	{"a = '\xed\xa0\x80'", "f:1: the text is not UTF-8"},
+	{"\xef\xbb\xbf[t]", "f:1: the file begins with a byte order mark"},
 	{"\"k\\u001b[2J\" = x", "f:1: k?[2J: not a value"},
 };
 

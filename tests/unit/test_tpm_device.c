@@ -170,7 +170,7 @@ static void sealed_object_is_as_agreed(void **state)
 
 	assert_int_equal(secret_random(32, &secret), 0);
 	sealed = seal(swtpm, &literal, secret);
-	/* Sizes that systemd's have too (conventions §1.2, §1.3). */
+	/* Sizes that systemd-cryptenroll(1) gives its own. */
 	assert_int_equal(sealed->blob_size, 2 + 158 + 2 + 78);
 	assert_int_equal(sealed->srk_size, 136);
 	assert_memory_equal(sealed->srk, "\x81\x00\x00\x01\x00\x22\x00\x0b", 8);

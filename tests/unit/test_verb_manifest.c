@@ -169,6 +169,20 @@ static void leaves_the_output_alone_when_it_fails(void **state)
 	assert_non_null(strstr(fail_sentence(-EBADMSG), "kept"));
 }
 
+/* A disk image that was named by mistake. */
+static void says_that_a_file_is_too_long(void **state)
+{
+	cleanup(manifest_freep) struct manifest *manifest = NULL;
+
+	(void)state;
+	assert_int_equal(file_write_atomic("kept", "", 0, 0600), 0);
+	assert_int_equal(truncate("kept", (off_t)MANIFEST_SIZE_LIMIT + 1), 0);
+	assert_int_equal(RUN("--show", "kept"), -E2BIG);
+	assert_string_equal(fail_sentence(-E2BIG), "kept: longer than 512 MiB; not a manifest");
+	assert_int_equal(manifest_load("kept", &manifest), -E2BIG);
+	assert_string_equal(fail_sentence(-E2BIG), "kept: longer than 512 MiB; not a manifest");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +191,7 @@ int main(void)
 		cmocka_unit_test(shows_it_as_json),
 		cmocka_unit_test(refuses_wrong_use),
 		cmocka_unit_test(leaves_the_output_alone_when_it_fails),
+		cmocka_unit_test(says_that_a_file_is_too_long),
 	};
 
 	return cmocka_run_group_tests(tests, make_image, remove_image);

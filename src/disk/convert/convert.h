@@ -6,8 +6,9 @@
 #include "disk/manifest/manifest.h"
 
 /*
- * The converter (design §4.3): verified, in-place, resumable encryption of a file system by moving
- * it up by CONVERT_SHIFT. A plain library over (disk, volume key, manifest), without device-mapper.
+ * The converter (cvmroot(7), FILES ON DISK): verified, in-place, resumable encryption of a file
+ * system by moving it up by CONVERT_SHIFT. A plain library over (disk, volume key, manifest),
+ * without device-mapper.
  *
  *	[0, 16 MiB)                  LUKS2 header, written last
  *	[16 MiB, fs_size + 16 MiB)   ciphertext

@@ -5,8 +5,8 @@
 #include "disk/convert/convert.h"
 
 /*
- * The progress record (design §4.3), as it lies in a slot behind the file system. Pure: makes and
- * reads bytes. Layout in convert_record.c.
+ * The progress record, as it lies in a slot behind the file system. Pure: makes and reads bytes.
+ * Layout in record.c.
  */
 
 #define CONVERT_SLOT_SIZE   4096

@@ -6,8 +6,8 @@
 #include "base/secret.h"
 
 /*
- * The live device-mapper table (design §2): after activation it is read back from the kernel and
- * compared with the one that we meant (attack 1). Sectors are of 512 bytes.
+ * The live device-mapper table: after activation it is read back from the kernel and compared with
+ * the one that we meant, whatever libcryptsetup read in the header. Sectors are of 512 bytes.
  */
 
 /* One target line, as the kernel reports it; texts are borrowed. */

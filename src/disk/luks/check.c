@@ -6,10 +6,11 @@
 #include <string.h>
 
 /*
- * The allow-list (conventions §4.4). The disk belongs to the attacker: a header passes only in the
- * shape that we make, plus what stock cryptsetup and systemd-cryptenroll do to it when the owner
- * adds or removes a keyslot. Every object is read by a table of its members and any other member
- * refuses the header. No value of the disk goes into a sentence but checked numbers.
+ * The allow-list, in the terms of the LUKS2 on-disk format specification. The disk belongs to the
+ * attacker: a header passes only in the shape that we make, plus what stock cryptsetup and
+ * systemd-cryptenroll do to it when the owner adds or removes a keyslot. Every object is read by a
+ * table of its members and any other member refuses the header. No value of the disk goes into a
+ * sentence but checked numbers.
  */
 
 /* Ceilings of a KDF's cost, checked before any KDF runs. cryptsetup's two-second benchmark gives

@@ -7,8 +7,8 @@
 #include "crypto/hash.h"
 
 /*
- * The LUKS2 header (design §4.4), made and opened in RAM. The checker is pure; what uses
- * libcryptsetup works on a memfd and never reads a header from the disk.
+ * The LUKS2 header (LUKS2 on-disk format specification), made and opened in RAM. The checker is
+ * pure; what uses libcryptsetup works on a memfd and never reads a header from the disk.
  */
 
 #define LUKS_DATA_OFFSET     (16 * MIB)
@@ -46,9 +46,9 @@ int luks_header_make(const struct luks_facts *facts, const struct secret *volume
 struct luks_header;
 
 /*
- * Strict check of conventions §4.4 over a copy of the header. @size bytes as read from the disk, at
- * least LUKS_HEADER_SIZE. Pure. -EBADMSG with a sentence that names what was refused; -EMEDIUMTYPE
- * when there is no LUKS2 magic at all.
+ * Strict check of a copy of the header, by the allow-list of check.c. @size bytes as read from the
+ * disk, at least LUKS_HEADER_SIZE. Pure. -EBADMSG with a sentence that names what was refused;
+ * -EMEDIUMTYPE when there is no LUKS2 magic at all.
  */
 int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret);
 /* As far as the header says: uuid, data offset, sector size, epoch; the fingerprint stays zero. */

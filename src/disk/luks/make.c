@@ -19,7 +19,7 @@ static int made(int r, const char *what)
 
 static const struct crypt_pbkdf_type *slot_kdf(void)
 {
-	/* The passphrases carry 256 bits: stretching buys nothing (conventions §4.5). */
+	/* The passphrases carry 256 bits: stretching buys nothing. */
 	static const struct crypt_pbkdf_type kdf = {
 		.type = CRYPT_KDF_PBKDF2,
 		.hash = "sha512",

@@ -27,7 +27,7 @@ static const struct token_member cvmroot_members[] = {
 	{"macs", JSON_OBJECT, true},
 };
 
-/* conventions §1.1 */
+/* As systemd-cryptenroll(1) writes it. */
 static const struct token_member tpm2_members[] = {
 	{"tpm2-blob", JSON_NULL, true},
 	{"tpm2-pcrs", JSON_ARRAY, true},
@@ -47,7 +47,7 @@ static const struct token_member tpm2_members[] = {
 	{"tpm2_argon2id_lanes", JSON_INTEGER, false},
 };
 
-/* conventions §5.4; for the reader of luksDump only, never believed. */
+/* Of libcryptsetup's token plugins for Trustee. Never believed: only "luksDump" shows them. */
 static const struct token_member kbs_members[] = {
 	{"trustee.kbs.url", JSON_STRING, false},
 	{"trustee.kbs.resource", JSON_STRING, false},

@@ -154,7 +154,7 @@ int extents_read(const char *path, struct manifest *manifest)
 	int r;
 
 	if (fd < 0)
-		return fail(-errno, "cannot open %s: %s", path, strerror(errno));
+		return fail(-errno, "cannot open \"%s\": %s", path, strerror(errno));
 	r = file_size(fd, &device_size);
 	if (r < 0)
 		return fail(r, "%s is neither a block device nor an image file", path);

@@ -5,7 +5,7 @@
 #include "disk/manifest/manifest.h"
 
 /*
- * Which bytes of a file system are used (design §4.2). One file per way of asking; a file system
+ * Which bytes of a file system are used. One file per way of asking; a file system
  * is added by one file and one line in the table of extents.c.
  */
 struct extents_ops {

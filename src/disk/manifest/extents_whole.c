@@ -47,7 +47,7 @@ static int extents_read_whole(const char *path, uint64_t device_size, struct man
 	int r;
 
 	if (fd < 0)
-		return fail(-errno, "cannot open %s: %s", path, strerror(errno));
+		return fail(-errno, "cannot open \"%s\": %s", path, strerror(errno));
 	if (strcmp(manifest->fs_type, "btrfs") == 0) {
 		r = btrfs_size(path, fd, &size);
 		if (r < 0)

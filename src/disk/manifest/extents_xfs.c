@@ -59,7 +59,7 @@ static int read_superblock(const char *path, struct superblock *ret)
 	int r;
 
 	if (fd < 0)
-		return fail(-errno, "cannot open %s: %s", path, strerror(errno));
+		return fail(-errno, "cannot open \"%s\": %s", path, strerror(errno));
 	r = file_pread(fd, data, sizeof(data), 0);
 	if (r < 0)
 		return fail(r, "cannot read %s: %s", path, strerror(-r));
@@ -103,7 +103,7 @@ static int loop_open(const char *path, char ret_name[static 32], int *ret)
 	int r = -EBUSY;
 
 	if (backing < 0)
-		return fail(-errno, "cannot open %s: %s", path, strerror(errno));
+		return fail(-errno, "cannot open \"%s\": %s", path, strerror(errno));
 	if (control < 0)
 		return fail(-errno,
 			    "cannot make a loop device to read the XFS file system on %s: %s; "

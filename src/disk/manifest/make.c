@@ -305,7 +305,7 @@ static int read_and_hash(const char *path, struct manifest *manifest,
 	int r;
 
 	if (fd < 0)
-		return fail(-errno, "cannot open %s: %s", path, strerror(errno));
+		return fail(-errno, "cannot open \"%s\": %s", path, strerror(errno));
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	r = hash_chunks(&job, options);
 	if (r < 0)

@@ -17,7 +17,7 @@ struct manifest_make_options {
 };
 
 /*
- * Make the manifest of the file system on @path, a block device or an image file (design §4.2).
+ * Make the manifest of the file system on @path, a block device or an image file.
  * Reads every used byte once and nothing else of note; memory is bounded, a few MiB per thread.
  * Errors as in extents.h, and what reading says, each with its sentence. @options may be NULL. The
  * total digest is filled in by manifest_serialize().

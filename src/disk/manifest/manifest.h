@@ -6,9 +6,9 @@
 #include "crypto/hash.h"
 
 /*
- * The manifest of a root file system (design §4.2): which bytes of it are used, and the SHA-256 of
- * each chunk's used bytes. It is measured with the initrd, and so trusted once it is read; the
- * reader is strict all the same.
+ * The manifest of a root file system: which bytes of it are used, and the SHA-256 of each chunk's
+ * used bytes. It is measured with the initrd, and so trusted once it is read; the reader is strict
+ * all the same.
  */
 
 #define MANIFEST_CHUNK_SIZE  ((uint32_t)MIB)
@@ -55,6 +55,8 @@ struct manifest {
  */
 int manifest_parse(const void *data, size_t size, struct manifest **ret);
 int manifest_load(const char *path, struct manifest **ret);
+/* The bytes of the file @path, with a sentence when they cannot be had or are too many. */
+int manifest_read_file(const char *path, char **ret, size_t *ret_size);
 /*
  * Write it; fills in manifest->digest. The caller frees *ret. -EINVAL, with a sentence, for a
  * manifest that manifest_parse() would refuse.
@@ -78,7 +80,7 @@ int manifest_index(struct manifest *manifest);
 bool manifest_chunk_extent(const struct manifest *manifest, size_t chunk, size_t *cursor,
 			   struct extent *ret);
 
-/* 4096, or 512 where the file system's blocks are smaller (design §4.3). */
+/* 4096, or 512 where the file system's blocks are smaller. */
 uint32_t manifest_sector_size(const struct manifest *manifest);
 
 #endif
