@@ -10,9 +10,10 @@ import chain
 import faults
 import machine
 import refusals
+import signed
 from scenario import SCENARIOS, Skip
 
-MODULES = (boots, faults, refusals, chain)  # each registers its scenarios
+MODULES = (boots, faults, refusals, chain, signed)  # each registers its scenarios
 SKIP_STATUS = 77
 
 

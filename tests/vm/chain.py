@@ -13,6 +13,7 @@ from machine import Drive, Machine, note, require
 from scenario import scenario
 
 EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"
+SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 MARKER = "written_by_the_guest"
 
 # In the booted Debian: report, write, power off. Nobody logs in.
@@ -21,7 +22,8 @@ After=multi-user.target systemd-growfs-root.service
 [Service]
 Type=oneshot
 ExecStart=/vmtest-guest file=/marker write=/marker:{MARKER}_ pcr=11 pcr=15 file={LOG} \\
-    file={STATUS} file=/proc/mounts file={EVENT_LOG} file=/etc/debian_version
+    file={STATUS} file=/proc/mounts file={EVENT_LOG} file=/proc/cmdline \\
+    file={SECURE_BOOT}
 ExecStart=/usr/bin/systemctl --failed --plain --no-legend
 ExecStart=/usr/bin/systemctl --no-block poweroff
 StandardOutput=journal+console
@@ -52,8 +54,12 @@ class ChainLab(Lab):
 
     phases = ("enter-initrd",)
 
-    def bake(self, suite, config):
-        tree = self.folder / "tree"
+    @property
+    def tree(self):
+        return self.folder / "tree"
+
+    def make_tree(self, suite):
+        tree = self.tree
         artefacts.make_tree(suite, tree)
         shutil.copy(artefacts.GUEST, tree / "vmtest-guest")
         units = tree / "etc/systemd/system"
@@ -62,12 +68,11 @@ class ChainLab(Lab):
         (units / "graphical.target.wants/vmtest.service").symlink_to("../vmtest.service")
         (tree / "data").mkdir()
         (tree / "data/marked").write_text(f"{disk.MARKER} {self.seed}\n" * 1000)
-        path = self.folder / "cvmroot.toml"
-        path.write_text(config)
-        artefacts.image_tool("bake", "--tree", tree, "--output", self.disk, "--config", path,
-                             "--build", artefacts.BUILD)
         self.remember_files(tree)
-        shutil.rmtree(tree)
+
+    def bake(self, *options):
+        artefacts.image_tool("bake", "--tree", self.tree, "--output", self.disk,
+                             "--build", artefacts.BUILD, *options)
         start, size = disk.root_partition(self.disk)
         disk.run("dd", f"if={self.disk}", f"of={self.filesystem}", "bs=1M",
                  f"skip={start // disk.MIB}", f"count={(size - disk.TAIL) // disk.MIB}",
@@ -75,7 +80,6 @@ class ChainLab(Lab):
         esp = self.folder / "esp"
         esp.write_bytes(disk.read_at(self.disk, 0, start))
         self.public_blocks = disk.plaintext_blocks(esp)
-        return self
 
     def remember_files(self, tree):
         """Files that no boot changes."""
@@ -119,7 +123,11 @@ class ChainLab(Lab):
 def whole_chain(name, suite, profile):
     lab = ChainLab(name)
     lab.legacy = profile == "legacy"
-    lab.bake(suite, f'[root]\ngrow = true\n[tpm2]\npcrs = [11, 12]\nprofile = "{profile}"\n')
+    config = lab.folder / "cvmroot.toml"
+    config.write_text(f'[root]\ngrow = true\n[tpm2]\npcrs = [11, 12]\nprofile = "{profile}"\n')
+    lab.make_tree(suite)
+    lab.bake("--config", config)
+    shutil.rmtree(lab.tree)
     lab.make_tpm()
     require(disk.MARKER.encode() in lab.filesystem.read_bytes(), "no marker in the plaintext")
     lab.chain_machine = Machine(lab.folder / "vm", [Drive(lab.disk)], lab.tpm, firmware=True,

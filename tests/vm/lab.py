@@ -183,12 +183,15 @@ class Lab:
         """Bring the PCRs to what they were in the initrd."""
         tpm.extend(11, STUB.encode())
 
+    def unseal(self, tpm):
+        return unseal_blob(tpm, self.blob(), (*PCRS, 15), self.legacy)
+
     def recover_keys(self):
         """Slot secret and volume key, by a copy of the vTPM and cryptsetup on the host."""
         spare = self.tpm.copy_to(self.folder / "tpm-spare")
         with spare.connect() as tpm:
             self.measure(tpm)
-            secret = unseal_blob(tpm, self.blob(), (*PCRS, 15), self.legacy)
+            secret = self.unseal(tpm)
         spare.stop()
         passphrase = base64.b64encode(secret)
         key = disk.volume_key(self.disk, passphrase, self.folder)

@@ -17,6 +17,10 @@ import sys
 import time
 
 OVMF = pathlib.Path("/usr/share/OVMF")
+# Debian's key pair for trials: everybody has the private part, too.
+SNAKEOIL_CERTIFICATE = pathlib.Path("/usr/share/ovmf/PkKek-1-snakeoil.pem")
+SNAKEOIL_KEY = pathlib.Path("/usr/share/ovmf/PkKek-1-snakeoil.key")
+SNAKEOIL_PASSPHRASE = "snakeoil"
 
 
 class BootError(AssertionError):
@@ -84,11 +88,12 @@ class Drive:
 class Machine:
     """
     A virtual machine in @folder: drives, a vTPM or none, and either a kernel with an initrd or
-    firmware that boots the first drive.
+    firmware that boots the first drive. With @secure_boot the firmware starts only programs that
+    are signed with the key of Debian's test firmware (SNAKEOIL_KEY).
     """
 
     def __init__(self, folder, drives, tpm=None, kernel=None, initrd=None, command_line="",
-                 firmware=False, memory=1024, processors=1):
+                 firmware=False, secure_boot=False, memory=1024, processors=1):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.drives = drives
@@ -97,6 +102,7 @@ class Machine:
         self.initrd = initrd
         self.command_line = command_line
         self.firmware = firmware
+        self.secure_boot = secure_boot
         self.memory = memory
         self.processors = processors
         self.boots = 0
@@ -106,16 +112,22 @@ class Machine:
             return ["-kernel", self.kernel, "-initrd", self.initrd, "-append",
                     f"console=ttyS0,115200 {self.command_line}"]
         variables = self.folder / "vars.fd"
+        kind = ".snakeoil.fd" if self.secure_boot else ".fd"
         if not variables.exists():
-            shutil.copy(OVMF / "OVMF_VARS_4M.fd", variables)
-        return ["-drive", f"if=pflash,format=raw,readonly=on,file={OVMF}/OVMF_CODE_4M.fd",
-                "-drive", f"if=pflash,format=raw,file={variables}"]
+            shutil.copy(OVMF / f"OVMF_VARS_4M{kind}", variables)
+        code = OVMF / ("OVMF_CODE_4M" + (".secboot.fd" if self.secure_boot else ".fd"))
+        # The guest must not change the variables behind the firmware's back.
+        secure = ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        return ["-drive", f"if=pflash,format=raw,readonly=on,file={code}",
+                "-drive", f"if=pflash,format=raw,file={variables}",
+                *(secure if self.secure_boot else [])]
 
     def options(self, results, qmp):
         accel = accelerator()
         cpu = "host" if accel == "kvm" else "max,la57=off" if qemu_version() >= 8 else "Westmere"
         options = [
-            "qemu-system-x86_64", "-accel", accel, "-cpu", cpu, "-machine", "q35,smm=off",
+            "qemu-system-x86_64", "-accel", accel, "-cpu", cpu,
+            "-machine", "q35,smm=" + ("on" if self.secure_boot else "off"),
             "-smp", str(self.processors), "-m", str(self.memory), "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-serial", "stdio",
             "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",

@@ -11,6 +11,7 @@ RH_NULL = 0x40000007
 SRK = 0x81000001
 ALG_SHA256 = 0x000B
 ALG_NULL = 0x0010
+ALG_RSASSA = 0x0014
 SESSION_POLICY = 1
 RC_RETRY = 0x922
 
@@ -94,6 +95,21 @@ class Tpm:
     def policy_pcr(self, session, pcrs):
         self.command(0x17F, [session], sized(b"") + pcr_selection(pcrs))
 
+    def policy_digest(self, session):
+        return self.command(0x189, [session])[2:]
+
+    def policy_signed(self, session, pcrs, modulus, sign):
+        """PolicyPCR, then PolicyAuthorize by an RSA key: sign(message) gives RSASSA, SHA-256."""
+        self.policy_pcr(session, pcrs)
+        policy = self.policy_digest(session)
+        data = self.command(0x167, (), sized(b"") + sized(rsa_template(modulus))
+                            + struct.pack(">I", RH_OWNER))
+        key, size = struct.unpack(">IH", data[:6])
+        name = data[6:6 + size]
+        ticket = self.command(0x177, [key], sized(hashlib.sha256(policy).digest())
+                              + struct.pack(">HH", ALG_RSASSA, ALG_SHA256) + sized(sign(policy)))
+        self.command(0x16A, [session], sized(policy) + sized(b"") + sized(name) + ticket)
+
     def unseal(self, item, session):
         data = self.command(0x15E, [item], b"", password(session=session))
         parameters = data[4:]
@@ -123,10 +139,22 @@ def srk_template(no_da=True):
             + sized(b"") + sized(b""))
 
 
-def unseal_blob(tpm, blob, pcrs, legacy):
-    """The secret of a blob whose policy is PolicyPCR over the present values of @pcrs."""
+def rsa_template(modulus):
+    """A public key that checks signatures, as systemd loads it: its name is in the policy."""
+    attributes = 0x00060040  # userWithAuth, decrypt, sign
+    return (struct.pack(">HHI", 0x0001, ALG_SHA256, attributes) + sized(b"")
+            + struct.pack(">HHHI", ALG_NULL, ALG_NULL, len(modulus) * 8, 65537) + sized(modulus))
+
+
+def unseal_blob(tpm, blob, pcrs, legacy=False, approve=None):
+    """
+    The secret of a blob whose policy is PolicyPCR over the present values of @pcrs; approve(tpm,
+    session) does what a policy has before that.
+    """
     parent = tpm.create_primary(srk_template(no_da=False)) if legacy else SRK
     item = tpm.load(parent, blob)
     session = tpm.policy_session()
+    if approve:
+        approve(tpm, session)
     tpm.policy_pcr(session, pcrs)
     return tpm.unseal(item, session)
