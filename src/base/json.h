@@ -6,7 +6,8 @@
 
 #include <jansson.h>
 
-/* Scope cleanup of a reference: cleanup(json_decrefp), which jansson brings. */
+/* Scope cleanup of a reference is jansson's: cleanup(json_decrefp). */
+
 /*
  * Strict parse: one value, nothing behind it, duplicate keys refused, nesting bounded by jansson
  * (JSON_PARSER_MAX_DEPTH). -EBADMSG; -E2BIG above @limit bytes. The caller owns the reference.

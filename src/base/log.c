@@ -31,7 +31,6 @@ static void printf_like(2, 0) log_line(int level, const char *format, va_list ar
 	}
 
 DEFINE_LOG(error, LOG_ERR, true)
-DEFINE_LOG(warning, LOG_WARNING, true)
 DEFINE_LOG(info, LOG_INFO, true)
 DEFINE_LOG(debug, LOG_DEBUG, debug)
 

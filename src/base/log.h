@@ -10,7 +10,6 @@
  * log_debug(). Never a secret.
  */
 void log_error(const char *format, ...) printf_like(1, 2);
-void log_warning(const char *format, ...) printf_like(1, 2);
 void log_info(const char *format, ...) printf_like(1, 2);
 /* Printed only after log_set_debug(true). */
 void log_debug(const char *format, ...) printf_like(1, 2);

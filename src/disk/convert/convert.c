@@ -68,17 +68,13 @@ static uint64_t tail_offset(const struct manifest *manifest)
 	return manifest->fs_size + CONVERT_SHIFT;
 }
 
-static uint64_t slot_offset(const struct manifest *manifest, uint64_t sequence)
-{
-	return tail_offset(manifest) + sequence % CONVERT_SLOTS * CONVERT_SLOT_STRIDE;
-}
-
 /* --- begin --- */
 
 static int wipe_slots(const struct disk_io *io, const struct manifest *manifest)
 {
 	for (uint64_t slot = 0; slot < CONVERT_SLOTS; slot++) {
-		int r = convert_zero(io, CONVERT_SLOT_SIZE, slot_offset(manifest, slot));
+		int r = convert_zero(io, CONVERT_SLOT_SIZE,
+				     convert_slot_offset(manifest->fs_size, slot));
 
 		if (r < 0)
 			return r;
@@ -164,7 +160,8 @@ static int read_slot(const struct disk_io *io, const struct manifest *manifest,
 
 	if (r < 0)
 		return r;
-	r = convert_read(io, slot, CONVERT_SLOT_SIZE, slot_offset(manifest, index));
+	r = convert_read(io, slot, CONVERT_SLOT_SIZE,
+			 convert_slot_offset(manifest->fs_size, index));
 	if (r < 0)
 		return r;
 	if (convert_record_parse(slot, CONVERT_SLOT_SIZE, &record) < 0 ||

@@ -28,6 +28,12 @@ struct convert_record {
 	uint8_t header_digest[HASH_SHA256_SIZE];
 };
 
+/* Where on the disk the record with this sequence number goes. */
+static inline uint64_t convert_slot_offset(uint64_t fs_size, uint64_t sequence)
+{
+	return fs_size + CONVERT_SHIFT + sequence % CONVERT_SLOTS * CONVERT_SLOT_STRIDE;
+}
+
 /* @ret gets the CONVERT_SLOT_SIZE bytes of the slot, with the MAC. */
 int convert_record_serialize(const struct convert_record *record, const struct secret *mac_key,
 			     uint8_t ret[static CONVERT_SLOT_SIZE]);

@@ -67,17 +67,16 @@ static struct item *ready_take(struct work *work)
 int convert_work_record(const struct conversion *conversion, struct convert_record *record)
 {
 	cleanup(freep) uint8_t *slot = NULL;
-	uint64_t offset = record->fs_size + CONVERT_SHIFT;
 	int r = convert_buffer_new(CONVERT_SLOT_SIZE, &slot);
 
 	if (r < 0)
 		return r;
 	record->sequence++;
-	offset += record->sequence % CONVERT_SLOTS * CONVERT_SLOT_STRIDE;
 	r = convert_record_serialize(record, conversion->mac_key, slot);
 	if (r < 0)
 		return r;
-	return convert_write(conversion->io, slot, CONVERT_SLOT_SIZE, offset);
+	return convert_write(conversion->io, slot, CONVERT_SLOT_SIZE,
+			     convert_slot_offset(record->fs_size, record->sequence));
 }
 
 static size_t count_work(const struct manifest *manifest, const struct convert_batch *batch)
