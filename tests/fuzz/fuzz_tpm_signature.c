@@ -14,7 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	text = strndup((const char *)data + 1, size - 1);
+	text = calloc(1, size);
+	if (text)
+		memcpy(text, data + 1, size - 1);
 	if (text &&
 	    tpm_signature_find(text, (enum hash_algorithm)(data[0] % HASH_ALGORITHMS), 1U << 11,
 			       fingerprint, policy, &signature) == 0 &&

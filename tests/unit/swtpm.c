@@ -534,7 +534,9 @@ struct policy_key *policy_key_new(unsigned int bits)
 	assert_non_null(key->key);
 	assert_int_equal(PEM_write_bio_PUBKEY(text, key->key), 1);
 	size = BIO_get_mem_data(text, &data);
-	key->pem = strndup(data, (size_t)size);
+	key->pem = calloc(1, (size_t)size + 1);
+	assert_non_null(key->pem);
+	memcpy(key->pem, data, (size_t)size);
 	BIO_free(text);
 	return key;
 }
