@@ -43,7 +43,7 @@ static int open_device(TSS2_TCTI_CONTEXT **ret)
 
 int tpm_open(struct tpm **ret)
 {
-	TSS2_TCTI_CONTEXT *tcti;
+	TSS2_TCTI_CONTEXT *tcti = NULL;
 	int r;
 
 	silence_libraries();

@@ -157,7 +157,7 @@ int mapping_wait(const char *name, unsigned int wait_seconds)
 	cleanup(closep) int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	cleanup(freep) char *path = NULL;
 	int64_t deadline = monotonic_ms() + (int64_t)wait_seconds * 1000;
-	dev_t device;
+	dev_t device = 0;
 	int r = get_device(name, &device);
 
 	if (r < 0)

@@ -322,7 +322,7 @@ static int check_json(struct luks_header *header, uint32_t *ret_keyslots)
 		{"digests", JSON_OBJECT, true, &digests},
 		{"config", JSON_OBJECT, true, &config},
 	};
-	uint32_t present;
+	uint32_t present = 0;
 	int r;
 
 	if (json_read_object(header->json, table, ARRAY_SIZE(table), true) < 0)
@@ -394,7 +394,7 @@ int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret
 {
 	cleanup(luks_header_freep) struct luks_header *header = NULL;
 	struct luks_metadata metadata = {};
-	uint32_t keyslots;
+	uint32_t keyslots = 0;
 	int r;
 
 	if (size < LUKS_HEADER_SIZE)
