@@ -11,7 +11,9 @@
 /* The console may be in raw mode: bring the carriage back ourselves. */
 #define LINE_END "\r\n"
 
-/* What a stopped terminal does not take at once is dropped: nobody may hold up a boot with a key. */
+static void write_line(int fd, const char *format, va_list args) printf_like(2, 0);
+
+/* What a stopped terminal does not take is dropped: nobody may hold up a boot with a key. */
 static void write_line(int fd, const char *format, va_list args)
 {
 	char line[1024];

@@ -33,6 +33,6 @@ const struct verb verb_boot = {
 	.summary = "Encrypt or unlock the root (in the initrd)",
 	.synopsis = "",
 	.usage = "Run by cvmroot-boot.service in the initrd. On a failure the event \"failed\" is\n"
-		 "measured, one line is printed, and the machine powers off or restarts.\n",
+		 "measured, a sentence is printed, and the machine powers off or restarts.\n",
 	.run = run,
 };

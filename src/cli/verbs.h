@@ -40,8 +40,8 @@ extern const struct verb verb_check_config;
 extern const struct verb verb_status;
 
 /*
- * 0 in an initrd, by systemd's mark of one; else -EOPNOTSUPP: what ends a boot must not end somebody's
- * running machine.
+ * 0 in an initrd, by systemd's mark of one; else -EOPNOTSUPP: what ends a boot must not end a
+ * machine that runs.
  */
 int verb_require_initrd(const struct verb *verb);
 

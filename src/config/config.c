@@ -77,9 +77,9 @@ static int read_key(const struct toml *toml, const struct toml_key *key, struct 
 
 /*
  * Without a policy key the literal PCRs are all that tells our initrd from another one: 4 holds the
- * image that the firmware started, 11 what its stub measured. With a key, PCR 11 can be brought to a
- * signed value by whatever program the firmware starts, so that 4 or, with Secure Boot, 7 has to say
- * which programs those may be. 12 holds a command line that replaces the image's own.
+ * image that the firmware started, 11 what its stub measured. With a key, PCR 11 can be brought to
+ * a signed value by whatever program the firmware starts, so that 4 or, with Secure Boot, 7 has to
+ * say which programs those may be. 12 holds a command line that replaces the image's own.
  */
 static int settle_pcrs(const struct toml *toml, struct config *config)
 {

@@ -146,7 +146,7 @@ int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		       hash_size((enum hash_algorithm)i));
 		list.count++;
 	}
-	/* Salted where a primary key is known: nobody on the way can then drop the command unseen. */
+	/* Salted where a primary key is known: then nobody can drop the command unseen. */
 	if (tpm->primary != ESYS_TR_NONE) {
 		r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
 		if (r < 0)

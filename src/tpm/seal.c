@@ -16,7 +16,7 @@ static int check_measured(const struct tpm_binding *binding, const struct tpm_pc
 {
 	uint32_t literal = binding->pcrs & ~(1U << TPM_PCR_IDENTITY);
 	char list[PCR_LIST_SIZE];
-	/* A signed PCR 11 says what booted; an empty PCR 12 then only says: nothing was overridden. */
+	/* A signed PCR 11 says what booted; an empty PCR 12 then says: nothing overridden. */
 	bool measured = binding->public_key;
 
 	if (binding->public_key && !tpm_pcr_is_measured(values, TPM_PCR_KERNEL))

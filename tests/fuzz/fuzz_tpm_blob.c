@@ -6,8 +6,8 @@
 #include <string.h>
 
 /*
- * The policy digest that a token names (32 bytes), then its blob. The reader takes one form only, so
- * what was accepted must come back byte for byte.
+ * The policy digest that a token names (32 bytes), then its blob. The reader takes one form only,
+ * so what was accepted must come back byte for byte.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -166,5 +166,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(read_only_device, make_file, remove_file),
 	};
 
+	lock_loop_devices();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -746,5 +746,6 @@ int main(void)
 		cmocka_unit_test(tells_its_progress),
 	};
 
+	lock_loop_devices();
 	return cmocka_run_group_tests(tests, make_tree, remove_tree);
 }

@@ -550,5 +550,6 @@ int main(void)
 		cmocka_unit_test(auto_goes_by_type_and_attribute),
 	};
 
+	lock_loop_devices();
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

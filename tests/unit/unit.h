@@ -20,8 +20,11 @@
 		_fail(__FILE__, __LINE__);                                                         \
 	} while (0)
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "base/codec.h"
 
@@ -29,6 +32,19 @@
 static inline const char *vectors_folder(void)
 {
 	return getenv("CVMROOT_VECTORS");
+}
+
+/*
+ * Held until the program ends: loop devices are one pool for the whole machine, and "the first free
+ * one" of mount(8) and losetup(8) is a race between programs that run side by side.
+ */
+static inline void lock_loop_devices(void)
+{
+	int fd = open("/run/lock/cvmroot-unit-loop", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		while (flock(fd, LOCK_EX) < 0 && errno == EINTR)
+			;
 }
 
 /* Bytes of a hex literal, for known answers. */

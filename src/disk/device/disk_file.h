@@ -5,8 +5,8 @@
 #include "base/macro.h"
 
 /*
- * What the converter does to a disk. All return 0 or negative errno; sizes and offsets are in bytes,
- * multiples of the disk's logical block size, and buffers are aligned to 4096.
+ * What the converter does to a disk. All return 0 or negative errno; sizes and offsets are in
+ * bytes, multiples of the disk's logical block size, and buffers are aligned to 4096.
  */
 struct disk_io {
 	int (*read)(void *context, void *ret, size_t size, uint64_t offset);
@@ -20,7 +20,7 @@ struct disk_io {
 
 /* A disk_io over a file or block device, with direct I/O where it is possible. */
 struct disk_file;
-/* Writable block devices are opened for this program alone: -EBUSY when mounted or mapped, -EROFS. */
+/* Writable block devices are opened for this program alone: -EBUSY when in use, -EROFS. */
 int disk_file_open(const char *path, bool writable, struct disk_file **ret);
 struct disk_io disk_file_io(struct disk_file *file);
 /* Bytes. */

@@ -24,9 +24,10 @@ struct partition {
 };
 
 /*
- * Wait, at most @wait_seconds, for the partition that @spec names (config.partition): kernel
- * uevents are awaited, nothing is polled, and a partition counts when udev has settled. "auto" is the only partition of this machine's DPS root
- * type (UAPI.2) on all disks; two are -ENOTUNIQ, with both named. -ENODEV at the deadline.
+ * Wait, at most @wait_seconds, for the partition that @spec names (config.partition). Kernel uevents
+ * are awaited, nothing is polled, and a partition counts when udev has settled. "auto" is the only
+ * partition of this machine's DPS root type (UAPI.2) on all disks; two are -ENOTUNIQ, with both
+ * named. -ENODEV at the deadline.
  */
 int partition_find(const char *spec, unsigned int wait_seconds, struct partition **ret);
 void partition_free(struct partition *partition);
