@@ -7,7 +7,7 @@ import subprocess
 import artefacts
 import disk
 from boots import LOG
-from chain import MARKER, SECURE_BOOT, ChainLab
+from chain import MARKER, SECURE_BOOT, ChainLab, replay
 from machine import (SNAKEOIL_CERTIFICATE, SNAKEOIL_KEY, SNAKEOIL_PASSPHRASE, Drive, Machine, note,
                      require)
 from scenario import Skip, scenario
@@ -16,7 +16,7 @@ from tpm2 import unseal_blob
 ESP_START = disk.MIB
 CONFIG = "/etc/cvmroot/cvmroot.toml"
 PUBLIC_KEY = "/etc/cvmroot/tpm2-pcr-public-key.pem"
-LITERAL = [12, 15]
+LITERAL = [7, 12, 15]  # by default, beside the signed PCR 11
 
 
 def make_key(path):
@@ -81,7 +81,11 @@ class SignedLab(ChainLab):
                            tpm.policy_signed(session, [11], modulus, self.sign))
 
     def measure(self, tpm):
-        """The signature takes any value of PCR 11."""
+        """PCR 7 by the firmware's log; the signature of unseal() takes any value of PCR 11."""
+        digests = replay(self.event_log, 7)
+        require(digests, "the firmware's log has nothing of PCR 7")
+        for digest in digests:
+            tpm.extend_digest(7, digest)
 
 
 def check_secure_boot(results):
