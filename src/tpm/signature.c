@@ -118,7 +118,7 @@ int tpm_signature_find(const char *text, enum hash_algorithm bank, uint32_t mask
 	if (r == 2)
 		return fail(-EKEYREJECTED,
 			    "the PCR signature file has no signature by the policy's public key "
-			    "for PCR 11 in bank %s",
+			    "for PCR 11 in bank %s: boot an image signed with that key",
 			    hash_name(bank));
 	if (r == 0)
 		*ret = found;
@@ -132,7 +132,7 @@ int tpm_signature_get(const struct tpm_binding *binding, const struct tpm_public
 	int r;
 
 	if (!binding->signature)
-		return fail(-EINVAL, "A signed PCR policy needs its signature file "
+		return fail(-EINVAL, "a signed PCR policy needs its signature file "
 				     "(tpm2-pcr-signature.json)");
 	r = tpm_signature_find(binding->signature, binding->bank, 1U << TPM_PCR_KERNEL,
 			       key->fingerprint, policy, &found);
