@@ -26,7 +26,8 @@ static void enrolment_done(struct enrolment *enrolment)
 
 static int enrol_all(struct boot *boot, struct enrolment *ret)
 {
-	const struct provider_context context = {.config = boot->config, .tpm = boot->tpm};
+	const struct provider_context context = {
+		.config = boot->config, .tpm = boot->tpm, .binding = &boot->binding.binding};
 
 	for (size_t i = 0; i < boot->config->providers_count; i++) {
 		const struct key_provider_ops *provider = provider_find(boot->config->providers[i]);

@@ -51,6 +51,7 @@ static int try_token(struct boot *boot, const struct key_provider_ops *provider,
 	const struct provider_context context = {
 		.config = boot->config,
 		.tpm = boot->tpm,
+		.binding = &boot->binding.binding,
 		.sealed_values = boot->has_record ? &boot->record.sealed_values : NULL,
 	};
 	int r = provider->unlock(&context, token, &passphrase);

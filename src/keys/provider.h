@@ -10,7 +10,8 @@
 /* What providers may use; borrowed. */
 struct provider_context {
 	const struct config *config;
-	struct tpm *tpm; /* NULL: no TPM on this machine */
+	struct tpm *tpm;		   /* NULL: no TPM on this machine */
+	const struct tpm_binding *binding; /* what secrets in the TPM are bound to */
 	/* What the PCRs were when the secret was sealed, for a better sentence; or NULL. */
 	const struct tpm_pcr_values *sealed_values;
 };

@@ -2,7 +2,6 @@
 #include "keys/provider.h"
 
 #include "base/error.h"
-#include "keys/tpm2_binding.h"
 #include "tpm/token.h"
 
 /* Bytes sealed; the slot's passphrase is their base64 text, as systemd's. */
@@ -19,7 +18,6 @@ static int require_tpm(const struct provider_context *context)
 static int tpm2_enrol(const struct provider_context *context, struct secret **ret_passphrase,
 		      json_t **ret_token)
 {
-	cleanup(tpm2_binding_done) struct tpm2_binding binding = {};
 	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
 	cleanup(secret_freep) struct secret *secret = NULL;
 	cleanup(secret_freep) struct secret *passphrase = NULL;
@@ -27,13 +25,10 @@ static int tpm2_enrol(const struct provider_context *context, struct secret **re
 
 	if (r < 0)
 		return r;
-	r = tpm2_binding_load(context->config, &binding);
-	if (r < 0)
-		return r;
 	r = secret_random(SEALED_SIZE, &secret);
 	if (r < 0)
 		return r;
-	r = tpm_seal(context->tpm, &binding.binding, secret, &sealed);
+	r = tpm_seal(context->tpm, context->binding, secret, &sealed);
 	if (r < 0)
 		return r;
 	r = secret_base64(secret, &passphrase);
@@ -49,20 +44,16 @@ static int tpm2_enrol(const struct provider_context *context, struct secret **re
 static int tpm2_unlock(const struct provider_context *context, json_t *token,
 		       struct secret **ret_passphrase)
 {
-	cleanup(tpm2_binding_done) struct tpm2_binding binding = {};
 	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
 	cleanup(secret_freep) struct secret *secret = NULL;
 	int r = require_tpm(context);
 
 	if (r < 0)
 		return r;
-	r = tpm2_binding_load(context->config, &binding);
-	if (r < 0)
-		return r;
 	r = tpm_token_parse(token, &sealed);
 	if (r < 0)
 		return r;
-	r = tpm_unseal(context->tpm, &binding.binding, sealed, context->sealed_values, &secret);
+	r = tpm_unseal(context->tpm, context->binding, sealed, context->sealed_values, &secret);
 	if (r < 0)
 		return r;
 	return secret_base64(secret, ret_passphrase);
