@@ -4,7 +4,7 @@
 
 #include "base/macro.h"
 
-/* One line on /dev/console, for whoever watches. Best effort, never waits. Never a secret. */
+/* One line on /dev/console, for whoever watches. Best effort: waits a second at most. No secret. */
 void console_line(const char *format, ...) printf_like(1, 2);
 
 /* Wait until the terminal has sent everything: it may be stopped, so only with an alarm set. */
