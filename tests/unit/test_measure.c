@@ -5,6 +5,7 @@
 #include "measure/log.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -69,6 +70,21 @@ static char *make_folder(void)
 	return folder;
 }
 
+static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+	(void)status;
+	(void)type;
+	(void)walk;
+	return remove(path);
+}
+
+static void folder_removep(char **folder)
+{
+	if (*folder)
+		(void)nftw(*folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+	free(*folder);
+}
+
 static unsigned int mode_of(const char *path)
 {
 	struct stat status;
@@ -79,7 +95,8 @@ static unsigned int mode_of(const char *path)
 
 static void extend_is_logged_and_marked(void **state)
 {
-	cleanup(freep) char *folder = make_folder(), *path = NULL, *text = NULL;
+	cleanup(folder_removep) char *folder = make_folder();
+	cleanup(freep) char *path = NULL, *text = NULL;
 	struct register_double seen = {};
 	struct measure_record record;
 	size_t size;
@@ -101,7 +118,8 @@ static void extend_is_logged_and_marked(void **state)
 
 static void failed_extend_leaves_the_mark(void **state)
 {
-	cleanup(freep) char *folder = make_folder(), *path = NULL, *text = NULL;
+	cleanup(folder_removep) char *folder = make_folder();
+	cleanup(freep) char *path = NULL, *text = NULL;
 	struct register_double seen = {.result = -EIO};
 	struct measure_record record;
 	size_t size;
@@ -119,7 +137,8 @@ static void failed_extend_leaves_the_mark(void **state)
 
 static void foreign_mark_stays(void **state)
 {
-	cleanup(freep) char *folder = make_folder(), *path = NULL;
+	cleanup(folder_removep) char *folder = make_folder();
+	cleanup(freep) char *path = NULL;
 	struct register_double seen = {};
 	struct measure_record record;
 
