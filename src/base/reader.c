@@ -78,6 +78,16 @@ DEFINE_READER_INTEGER(be16, uint16_t, be16toh)
 DEFINE_READER_INTEGER(be32, uint32_t, be32toh)
 DEFINE_READER_INTEGER(be64, uint64_t, be64toh)
 
+/* The first bytes with zeros, then the data with itself, that much on. */
+bool bytes_are_zero(const void *data, size_t size)
+{
+	static const uint8_t zero[16];
+	size_t head = MIN(size, sizeof(zero));
+
+	return size == 0 || (memcmp(data, zero, head) == 0 &&
+			     memcmp(data, (const uint8_t *)data + head, size - head) == 0);
+}
+
 static int writer_reserve(struct writer *writer, size_t size)
 {
 	size_t needed, allocated;

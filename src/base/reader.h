@@ -32,6 +32,9 @@ int reader_be16(struct reader *reader, uint16_t *ret);
 int reader_be32(struct reader *reader, uint32_t *ret);
 int reader_be64(struct reader *reader, uint64_t *ret);
 
+/* Every byte is zero; as fast as memcmp(), and true for none at all. */
+bool bytes_are_zero(const void *data, size_t size);
+
 /* The reverse, for formats of our own: append to a growing buffer. Check writer.error once at the
  * end. */
 struct writer {

@@ -80,10 +80,10 @@ static int probe_front(struct boot *boot, enum found *ret)
 	size_t size =
 		(size_t)MIN(PARTITION_PROBE_SIZE, ALIGN_DOWN(disk_file_size(boot->disk), 4096));
 	cleanup(freep) uint8_t *data = NULL;
-	int r;
+	int r = disk_buffer_new(size > 0 ? size : 4096, &data);
 
-	if (posix_memalign((void **)&data, 4096, size > 0 ? size : 4096) != 0)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	r = boot->io.read(boot->io.context, data, size, 0);
 	if (r < 0)
 		return fail(r, "%s: its beginning cannot be read: %s", boot->partition->path,

@@ -45,9 +45,11 @@ int boot_reopen(struct boot *boot, struct root *ret);
 
 /*
  * Unlock a header by the configured providers, in their order, and hold the result against the
- * record (unlock.c). -ESTALE when it is another volume than the one remembered.
+ * record (unlock.c). -ESTALE when it is another volume than the one remembered. The header is taken
+ * over, also on failure.
  */
-int boot_unlock(struct boot *boot, struct luks_header *header, struct root *ret);
+int boot_unlock(struct boot *boot, struct luks_header *header, enum boot_root how,
+		struct root *ret);
 
 /* ---- What the steps share (conversion.c) ---- */
 

@@ -30,12 +30,11 @@ static int enrol_all(struct boot *boot, struct enrolment *ret)
 		.config = boot->config, .tpm = boot->tpm, .binding = &boot->binding.binding};
 
 	for (size_t i = 0; i < boot->config->providers_count; i++) {
-		const struct key_provider_ops *provider = provider_find(boot->config->providers[i]);
-		int r;
+		const struct key_provider_ops *provider;
+		int r = provider_find(boot->config->providers[i], &provider);
 
-		if (!provider)
-			return fail(-EINVAL, "no key provider is named %s",
-				    boot->config->providers[i]);
+		if (r < 0)
+			return r;
 		r = provider->enrol(&context, &ret->passphrases[i], &ret->tokens[i]);
 		if (r < 0)
 			return r;
@@ -118,15 +117,13 @@ static int rehearse(struct boot *boot, const uint8_t *data, size_t size,
 
 	if (r < 0)
 		return r;
-	r = boot_unlock(boot, header, ret);
+	r = boot_unlock(boot, TAKE_PTR(header), BOOT_ROOT_FRESH, ret);
 	if (r < 0)
 		return r;
 	if (!secret_equal(ret->volume_key, volume_key))
 		return fail(-EKEYREJECTED,
 			    "the new header gives another volume key than it was made "
 			    "for; nothing was written");
-	ret->header = TAKE_PTR(header);
-	ret->how = BOOT_ROOT_FRESH;
 	return 0;
 }
 

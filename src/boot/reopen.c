@@ -9,10 +9,10 @@
 static int read_header(struct boot *boot, struct luks_header **ret)
 {
 	cleanup(freep) uint8_t *data = NULL;
-	int r;
+	int r = disk_buffer_new(LUKS_HEADER_SIZE, &data);
 
-	if (posix_memalign((void **)&data, 4096, LUKS_HEADER_SIZE) != 0)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
 	if (disk_file_size(boot->disk) < LUKS_DATA_OFFSET)
 		return fail(-ENOSPC, "%s is smaller than a LUKS2 header", boot->partition->path);
 	r = boot->io.read(boot->io.context, data, LUKS_HEADER_SIZE, 0);
@@ -25,20 +25,10 @@ static int read_header(struct boot *boot, struct luks_header **ret)
 
 int boot_reopen(struct boot *boot, struct root *ret)
 {
-	cleanup(root_done) struct root root = {};
-	cleanup(luks_header_freep) struct luks_header *header = NULL;
+	struct luks_header *header;
 	int r;
 
 	boot_progress_state(boot, BOOT_UNLOCKING);
 	r = read_header(boot, &header);
-	if (r < 0)
-		return r;
-	r = boot_unlock(boot, header, &root);
-	if (r < 0)
-		return r;
-	root.header = TAKE_PTR(header);
-	root.how = BOOT_ROOT_REOPENED;
-	*ret = root;
-	root = (struct root){};
-	return 0;
+	return r < 0 ? r : boot_unlock(boot, header, BOOT_ROOT_REOPENED, ret);
 }

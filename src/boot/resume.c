@@ -17,11 +17,9 @@ int boot_resume(struct boot *boot, struct root *ret)
 	r = luks_header_check(data, size, &header);
 	if (r < 0)
 		return r;
-	r = boot_unlock(boot, header, &root);
+	r = boot_unlock(boot, TAKE_PTR(header), BOOT_ROOT_RESUMED, &root);
 	if (r < 0)
 		return r;
-	root.header = TAKE_PTR(header);
-	root.how = BOOT_ROOT_RESUMED;
 	r = boot_convert(boot, &root);
 	if (r < 0)
 		return r;

@@ -85,19 +85,19 @@ static int try_provider(struct boot *boot, const struct key_provider_ops *provid
 	return r;
 }
 
-int boot_unlock(struct boot *boot, struct luks_header *header, struct root *ret)
+int boot_unlock(struct boot *boot, struct luks_header *header, enum boot_root how, struct root *ret)
 {
-	cleanup(root_done) struct root root = {};
+	cleanup(root_done) struct root root = {.how = how, .header = header};
 	int r = check_record(boot, luks_header_facts(header));
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < boot->config->providers_count; i++) {
-		const struct key_provider_ops *provider = provider_find(boot->config->providers[i]);
+		const struct key_provider_ops *provider;
 
-		if (!provider)
-			return fail(-EINVAL, "no key provider is named %s",
-				    boot->config->providers[i]);
+		r = provider_find(boot->config->providers[i], &provider);
+		if (r < 0)
+			return r;
 		r = try_provider(boot, provider, header, &root);
 		if (r == 0)
 			break;

@@ -33,7 +33,7 @@ struct key_provider_ops {
 
 extern const struct key_provider_ops tpm2_provider;
 
-/* By name, or NULL. */
-const struct key_provider_ops *provider_find(const char *name);
+/* By name; -EINVAL when there is none. */
+int provider_find(const char *name, const struct key_provider_ops **ret);
 
 #endif

@@ -4,9 +4,6 @@
 #include "base/error.h"
 #include "tpm/token.h"
 
-/* Bytes sealed; the slot's passphrase is their base64 text, as systemd's. */
-#define SEALED_SIZE 32
-
 static int require_tpm(const struct provider_context *context)
 {
 	if (context->tpm)
@@ -25,7 +22,7 @@ static int tpm2_enrol(const struct provider_context *context, struct secret **re
 
 	if (r < 0)
 		return r;
-	r = secret_random(SEALED_SIZE, &secret);
+	r = secret_random(TPM_SECRET_SIZE, &secret);
 	if (r < 0)
 		return r;
 	r = tpm_seal(context->tpm, context->binding, secret, &sealed);

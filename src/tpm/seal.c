@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define SECRET_SIZE 32
-
 #define TELLING (1U << TPM_PCR_BOOT_PROGRAM | 1U << TPM_PCR_KERNEL)
 
 /*
@@ -158,7 +156,7 @@ int tpm_seal(struct tpm *tpm, const struct tpm_binding *binding, const struct se
 
 	if (!sealed)
 		return -ENOMEM;
-	if (secret->size != SECRET_SIZE)
+	if (secret->size != TPM_SECRET_SIZE)
 		return -EINVAL;
 	r = seal_values(tpm, binding, &values);
 	if (r == 0)

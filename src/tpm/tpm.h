@@ -66,6 +66,9 @@ struct tpm_binding {
 	bool legacy_primary;	/* transient primary, no tpm2_srk in the token */
 };
 
+/* Bytes of a sealed secret; a passphrase is their base64 text. */
+#define TPM_SECRET_SIZE 32
+
 /* A sealed secret in the terms of the systemd-tpm2 token (token.c reads and writes its JSON). */
 struct tpm_sealed {
 	uint8_t *blob; /* TPM2B_PRIVATE || TPM2B_PUBLIC */

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define SECRET_SIZE 32
-
 struct unseal {
 	ESYS_TR object;
 	TPM2B_SENSITIVE_DATA *data;
@@ -43,11 +41,11 @@ static int take_secret(TPM2B_SENSITIVE_DATA *data, struct secret **ret)
 {
 	int r;
 
-	if (data->size == SECRET_SIZE)
+	if (data->size == TPM_SECRET_SIZE)
 		r = secret_copy(data->buffer, data->size, ret);
 	else
 		r = fail(-EBADMSG, "the TPM's sealed key has %u bytes instead of %u", data->size,
-			 SECRET_SIZE);
+			 TPM_SECRET_SIZE);
 	explicit_bzero(data, sizeof(*data));
 	Esys_Free(data);
 	return r;

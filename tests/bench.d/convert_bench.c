@@ -102,7 +102,7 @@ static void *copy_thread(void *context)
 {
 	struct copy *copy = context;
 	cleanup(freep) uint8_t *buffer = NULL;
-	int r = convert_buffer_new(MANIFEST_CHUNK_SIZE, &buffer);
+	int r = disk_buffer_new(MANIFEST_CHUNK_SIZE, &buffer);
 
 	pthread_mutex_lock(&copy->lock);
 	while (r == 0 && copy->error == 0 && copy->next > 0) {

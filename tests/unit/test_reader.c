@@ -56,12 +56,29 @@ static void writer_appends(void **state)
 	assert_memory_equal(writer.data, "\x04\x03\x02\x01\x05\0\0\0\0\0\0\0\xa5", 13);
 }
 
+/* One byte set, at every place of lengths around the block that is compared first. */
+static void zeros_are_told_apart(void **state)
+{
+	uint8_t data[40] = {};
+
+	(void)state;
+	for (size_t size = 0; size <= sizeof(data); size++) {
+		assert_true(bytes_are_zero(data, size));
+		for (size_t i = 0; i < size; i++) {
+			data[i] = 1;
+			assert_false(bytes_are_zero(data, size));
+			data[i] = 0;
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_in_order),
 		cmocka_unit_test(takes_nothing_when_short),
 		cmocka_unit_test(writer_appends),
+		cmocka_unit_test(zeros_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/reader.h"
 
 /* Read, hash and encrypt in pieces that stay in the processor's second-level cache. */
 #define PIECE_SIZE (128 * KIB)
@@ -42,16 +43,6 @@ int convert_flush(const struct disk_io *io)
 	return r < 0 ? fail(-EIO, "flushing the disk failed: %s", strerror(-r)) : 0;
 }
 
-int convert_buffer_new(size_t size, uint8_t **ret)
-{
-	uint8_t *data = aligned_alloc(4096, size);
-
-	if (!data)
-		return -ENOMEM;
-	*ret = data;
-	return 0;
-}
-
 int convert_differs(const struct manifest *manifest, size_t chunk)
 {
 	return fail(-EILSEQ,
@@ -85,11 +76,6 @@ void convert_tools_done(struct convert_tools *tools)
 	*tools = (struct convert_tools){};
 }
 
-static bool is_zero(const uint8_t *data, size_t size)
-{
-	return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
-}
-
 /*
  * Check, then or before that en- or decrypt, used bytes that begin at @offset of the file system.
  */
@@ -105,7 +91,7 @@ static int handle_used(const struct convert_tools *tools, size_t chunk, enum con
 	if (tools->manifest->states[chunk] == CHUNK_DATA)
 		r = hash_update(tools->hash, data, size);
 	else
-		r = is_zero(data, size) ? 0 : -EILSEQ;
+		r = bytes_are_zero(data, size) ? 0 : -EILSEQ;
 	if (r < 0)
 		return r;
 	return what == CONVERT_ENCRYPT ? xts_encrypt(tools->xts, offset, data, size) : 0;

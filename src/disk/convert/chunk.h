@@ -42,9 +42,6 @@ int convert_chunk_load(const struct convert_tools *tools, size_t chunk, enum con
  */
 int convert_chunk_store(const struct convert_tools *tools, size_t chunk, const uint8_t *buffer);
 
-/* A buffer as disk_io wants it: aligned to 4096. The caller frees it. */
-int convert_buffer_new(size_t size, uint8_t **ret);
-
 /* -EILSEQ with the sentence for plaintext that is not the manifest's. */
 int convert_differs(const struct manifest *manifest, size_t chunk);
 

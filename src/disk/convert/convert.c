@@ -85,7 +85,7 @@ static int wipe_slots(const struct disk_io *io, const struct manifest *manifest)
 static int write_copy(const struct conversion *conversion, const struct convert_header *header)
 {
 	cleanup(freep) uint8_t *copy = NULL;
-	int r = convert_buffer_new(header->size, &copy);
+	int r = disk_buffer_new(header->size, &copy);
 
 	if (r < 0)
 		return r;
@@ -156,7 +156,7 @@ static int read_slot(const struct disk_io *io, const struct manifest *manifest,
 {
 	cleanup(freep) uint8_t *slot = NULL;
 	struct convert_record record;
-	int r = convert_buffer_new(CONVERT_SLOT_SIZE, &slot);
+	int r = disk_buffer_new(CONVERT_SLOT_SIZE, &slot);
 
 	if (r < 0)
 		return r;
@@ -222,7 +222,7 @@ static int read_header_at(const struct disk_io *io, const struct convert_record 
 {
 	cleanup(freep) uint8_t *data = NULL;
 	uint8_t digest[HASH_SHA256_SIZE];
-	int r = convert_buffer_new(record->header_size, &data);
+	int r = disk_buffer_new(record->header_size, &data);
 
 	if (r < 0)
 		return r;
@@ -313,7 +313,7 @@ static int check_done(const struct conversion *conversion, size_t next, uint64_t
 {
 	cleanup(convert_tools_done) struct convert_tools tools = {};
 	cleanup(freep) uint8_t *buffer = NULL;
-	int r = convert_buffer_new(MANIFEST_CHUNK_SIZE, &buffer);
+	int r = disk_buffer_new(MANIFEST_CHUNK_SIZE, &buffer);
 
 	if (r < 0)
 		return r;
@@ -432,7 +432,7 @@ static void verify_thread(void *context)
 	struct verify *verify = context;
 	cleanup(convert_tools_done) struct convert_tools tools = {};
 	cleanup(freep) uint8_t *buffer = NULL;
-	int r = convert_buffer_new(MANIFEST_CHUNK_SIZE, &buffer);
+	int r = disk_buffer_new(MANIFEST_CHUNK_SIZE, &buffer);
 
 	if (r == 0)
 		r = convert_tools_init(verify->io, verify->manifest, NULL, 0, &tools);

@@ -90,15 +90,6 @@ static bool fields_are_valid(const struct convert_record *record)
 	       IS_ALIGNED(record->header_size, 4096);
 }
 
-static bool rest_is_zero(const struct reader *reader)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < reader->left; i++)
-		any |= reader->data[i];
-	return any == 0;
-}
-
 int convert_record_parse(const uint8_t *data, size_t size, struct convert_record *ret)
 {
 	struct reader reader = reader_init(data, size);
@@ -111,7 +102,7 @@ int convert_record_parse(const uint8_t *data, size_t size, struct convert_record
 		return -ENOENT;
 	if (size != CONVERT_SLOT_SIZE || reader_le32(&reader, &version) < 0 || version != VERSION ||
 	    read_fields(&reader, &record) < 0 || !fields_are_valid(&record) ||
-	    !rest_is_zero(&reader))
+	    !bytes_are_zero(reader.data, reader.left))
 		return -EBADMSG;
 	*ret = record;
 	return 0;

@@ -67,7 +67,7 @@ static struct item *ready_take(struct work *work)
 int convert_work_record(const struct conversion *conversion, struct convert_record *record)
 {
 	cleanup(freep) uint8_t *slot = NULL;
-	int r = convert_buffer_new(CONVERT_SLOT_SIZE, &slot);
+	int r = disk_buffer_new(CONVERT_SLOT_SIZE, &slot);
 
 	if (r < 0)
 		return r;

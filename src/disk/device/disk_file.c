@@ -18,6 +18,16 @@ struct disk_file {
 	uint64_t size; /* bytes */
 };
 
+int disk_buffer_new(size_t size, uint8_t **ret)
+{
+	uint8_t *data = aligned_alloc(4096, size);
+
+	if (!data)
+		return -ENOMEM;
+	*ret = data;
+	return 0;
+}
+
 /* Where the kernel can do no better, zeros are written from here. */
 #define ZEROS_SIZE (256 * KIB)
 static _Alignas(4096) uint8_t zeros[ZEROS_SIZE];

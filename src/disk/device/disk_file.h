@@ -18,6 +18,9 @@ struct disk_io {
 	void *context;
 };
 
+/* A buffer as disk_io wants it: @size is a multiple of 4096. The caller frees it. */
+int disk_buffer_new(size_t size, uint8_t **ret);
+
 /* A disk_io over a file or block device, with direct I/O where it is possible. */
 struct disk_file;
 /* Writable block devices are opened for this program alone: -EBUSY when in use, -EROFS. */

@@ -11,6 +11,14 @@ enum partition_content {
 	PARTITION_OTHER,
 };
 
+/* Of the first and of the second copy of a LUKS2 header. */
+#define LUKS_MAGIC_SIZE 6
+#define LUKS_MAGIC_1	"LUKS\xba\xbe"
+#define LUKS_MAGIC_2	"SKUL\xba\xbe"
+
+/* A LUKS magic at any place where cryptsetup looks for one. Pure. */
+bool partition_has_luks(const uint8_t *data, size_t size);
+
 /* Enough of the partition's front for partition_content(). */
 #define PARTITION_PROBE_SIZE (128 * KIB)
 

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#define LUKS_MAGIC_SIZE 6
-
 /* Where a superblock's magic and UUID are, in bytes from the start. */
 struct superblock {
 	const char *type;
@@ -33,12 +31,12 @@ static bool bytes_are(const uint8_t *data, size_t size, size_t offset, const voi
 }
 
 /* At every place where cryptsetup looks: the start, and 16 KiB to 4 MiB for a second copy. */
-static bool has_luks(const uint8_t *data, size_t size)
+bool partition_has_luks(const uint8_t *data, size_t size)
 {
-	if (bytes_are(data, size, 0, "LUKS\xba\xbe", LUKS_MAGIC_SIZE))
+	if (bytes_are(data, size, 0, LUKS_MAGIC_1, LUKS_MAGIC_SIZE))
 		return true;
 	for (size_t offset = 16 * KIB; offset <= 4 * MIB; offset *= 2)
-		if (bytes_are(data, size, offset, "SKUL\xba\xbe", LUKS_MAGIC_SIZE))
+		if (bytes_are(data, size, offset, LUKS_MAGIC_2, LUKS_MAGIC_SIZE))
 			return true;
 	return false;
 }
@@ -63,7 +61,7 @@ enum partition_content partition_content(const uint8_t *data, size_t size, const
 {
 	bool another = false;
 
-	if (has_luks(data, size))
+	if (partition_has_luks(data, size))
 		return PARTITION_LUKS;
 	for (size_t i = 0; i < ARRAY_SIZE(superblocks); i++) {
 		const struct superblock *superblock = &superblocks[i];

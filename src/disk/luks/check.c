@@ -2,6 +2,7 @@
 #include "disk/luks/json.h"
 
 #include "base/error.h"
+#include "disk/device/partition.h"
 
 #include <string.h>
 
@@ -343,17 +344,6 @@ static int check_json(struct luks_header *header, uint32_t *ret_keyslots)
 	return 0;
 }
 
-/* A magic at any place where cryptsetup would look for one. */
-static bool has_magic(const uint8_t *data, size_t size)
-{
-	if (memcmp(data, LUKS_MAGIC_1, LUKS_MAGIC_SIZE) == 0)
-		return true;
-	for (size_t at = LUKS_METADATA_SIZE; at <= 4 * MIB && at + LUKS_MAGIC_SIZE <= size; at *= 2)
-		if (memcmp(data + at, LUKS_MAGIC_2, LUKS_MAGIC_SIZE) == 0)
-			return true;
-	return false;
-}
-
 /* Both copies, which must say the same. */
 static int read_copies(const uint8_t *data, struct luks_metadata *ret)
 {
@@ -399,7 +389,7 @@ int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret
 
 	if (size < LUKS_HEADER_SIZE)
 		return luks_refuse_header("there are less than 8 MiB of it");
-	if (!has_magic(data, size))
+	if (!partition_has_luks(data, size))
 		return fail(-EMEDIUMTYPE, "there is no LUKS2 header on the disk");
 	r = read_copies(data, &metadata);
 	if (r < 0)

@@ -2,6 +2,7 @@
 #include "disk/luks/format.h"
 
 #include "base/error.h"
+#include "disk/device/partition.h"
 #include "base/reader.h"
 
 #include <endian.h>
@@ -24,14 +25,6 @@ static int refuse(unsigned int index, const char *reason)
 		    reason);
 }
 
-static bool all_zero(const uint8_t *data, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if (data[i] != 0)
-			return false;
-	return true;
-}
-
 /* A text field that ends within its room and has only zeros behind. */
 static int read_text(struct reader *reader, size_t size, const char **ret)
 {
@@ -41,7 +34,7 @@ static int read_text(struct reader *reader, size_t size, const char **ret)
 	if (r < 0)
 		return r;
 	end = memchr(field, '\0', size);
-	if (!end || !all_zero(end, (size_t)(field + size - end)))
+	if (!end || !bytes_are_zero(end, (size_t)(field + size - end)))
 		return -EBADMSG;
 	*ret = (const char *)field;
 	return 0;
@@ -74,7 +67,7 @@ static int expect_zeros(struct reader *reader, size_t size)
 
 	if (r < 0)
 		return r;
-	return all_zero(field, size) ? 0 : -EBADMSG;
+	return bytes_are_zero(field, size) ? 0 : -EBADMSG;
 }
 
 static int expect_start(struct reader *reader, unsigned int index)
@@ -159,7 +152,7 @@ static int expect_checksum(const uint8_t *data, unsigned int index)
 	if (r < 0)
 		return r;
 	if (memcmp(field, digest, sizeof(digest)) != 0 ||
-	    !all_zero(field + sizeof(digest), CHECKSUM_SIZE - sizeof(digest)))
+	    !bytes_are_zero(field + sizeof(digest), CHECKSUM_SIZE - sizeof(digest)))
 		return refuse(index, "has a wrong checksum");
 	return 0;
 }

@@ -19,9 +19,6 @@
 #define LUKS_KEYSLOTS_SIZE   (LUKS_HEADER_SIZE - LUKS_AREAS_OFFSET)
 #define LUKS_AREA_SIZE	     ((uint64_t)258048) /* 64 bytes in 4000 stripes, in whole 4 KiB */
 #define LUKS_NUMBERS	     32			/* keyslots and tokens are numbered 0 to 31 */
-#define LUKS_MAGIC_SIZE	     6
-#define LUKS_MAGIC_1	     "LUKS\xba\xbe"
-#define LUKS_MAGIC_2	     "SKUL\xba\xbe"
 #define LUKS_CIPHER	     "aes-xts-plain64"
 #define LUKS_CVMROOT_VERSION 1
 

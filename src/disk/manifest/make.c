@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/reader.h"
 #include "base/file.h"
 #include "disk/manifest/extents.h"
 
@@ -107,15 +108,6 @@ failed:
 	return r;
 }
 
-/* Compares the data with itself, one word on: as fast as memcmp() is. */
-static bool is_zero(const uint8_t *data, size_t size)
-{
-	static const uint8_t zero[16];
-	size_t head = MIN(size, sizeof(zero));
-
-	return memcmp(data, zero, head) == 0 && memcmp(data, data + head, size - head) == 0;
-}
-
 static int hash_chunk(struct worker *worker, size_t chunk, const uint8_t *data)
 {
 	struct manifest *manifest = worker->job->manifest;
@@ -125,7 +117,7 @@ static int hash_chunk(struct worker *worker, size_t chunk, const uint8_t *data)
 	size_t cursor = 0;
 
 	while (zero && manifest_chunk_extent(manifest, chunk, &cursor, &piece))
-		zero = is_zero(data + (piece.offset - start), piece.length);
+		zero = bytes_are_zero(data + (piece.offset - start), piece.length);
 	if (zero) {
 		manifest->states[chunk] = CHUNK_ZERO;
 		return 0;
