@@ -48,17 +48,26 @@ int hex_decode(const char *text, size_t text_size, void *ret, size_t size)
 	return bad > 15 ? -EBADMSG : 0;
 }
 
-static char base64_digit(uint32_t value)
+/* The two digits in which the alphabets of RFC 4648 differ. */
+struct base64_alphabet {
+	char digit_62, digit_63;
+};
+static const struct base64_alphabet standard = {'+', '/'}, url_safe = {'-', '_'};
+
+static char base64_digit(const struct base64_alphabet *alphabet, uint32_t value)
 {
 	return (char)((in_range(value, 0, 25) & ('A' + value)) |
 		      (in_range(value, 26, 51) & ('a' + value - 26)) |
 		      (in_range(value, 52, 61) & ('0' + value - 52)) |
-		      (in_range(value, 62, 62) & '+') | (in_range(value, 63, 63) & '/'));
+		      (in_range(value, 62, 62) & (uint32_t)alphabet->digit_62) |
+		      (in_range(value, 63, 63) & (uint32_t)alphabet->digit_63));
 }
 
-void base64_encode(const void *data, size_t size, char *ret)
+/* Without padding and NUL; the number of digits. */
+static size_t encode_digits(const struct base64_alphabet *alphabet, const uint8_t *from,
+			    size_t size, char *to)
 {
-	const uint8_t *from = data;
+	size_t n = 0;
 
 	for (size_t i = 0; i < size; i += 3) {
 		size_t left = MIN(size - i, (size_t)3);
@@ -68,56 +77,83 @@ void base64_encode(const void *data, size_t size, char *ret)
 			bits |= (uint32_t)from[i + 1] << 8;
 		if (left > 2)
 			bits |= from[i + 2];
-		*ret++ = base64_digit(bits >> 18);
-		*ret++ = base64_digit(bits >> 12 & 63);
-		*ret++ = left > 1 ? base64_digit(bits >> 6 & 63) : '=';
-		*ret++ = left > 2 ? base64_digit(bits & 63) : '=';
+		for (size_t digit = 0; digit <= left; digit++)
+			to[n++] = base64_digit(alphabet, bits >> (18 - 6 * digit) & 63);
 	}
-	*ret = '\0';
+	return n;
+}
+
+void base64_encode(const void *data, size_t size, char *ret)
+{
+	size_t n = encode_digits(&standard, data, size, ret);
+
+	while (n % 4 != 0)
+		ret[n++] = '=';
+	ret[n] = '\0';
+}
+
+void base64url_encode(const void *data, size_t size, char *ret)
+{
+	ret[encode_digits(&url_safe, data, size, ret)] = '\0';
 }
 
 /* The value of a base64 digit, or 255. */
-static uint32_t base64_value(uint32_t c)
+static uint32_t base64_value(const struct base64_alphabet *alphabet, uint32_t c)
 {
 	uint32_t upper = in_range(c, 'A', 'Z'), lower = in_range(c, 'a', 'z');
-	uint32_t digit = in_range(c, '0', '9'), plus = in_range(c, '+', '+');
-	uint32_t slash = in_range(c, '/', '/');
+	uint32_t digit = in_range(c, '0', '9');
+	uint32_t is_62 = in_range(c, (uint32_t)alphabet->digit_62, (uint32_t)alphabet->digit_62);
+	uint32_t is_63 = in_range(c, (uint32_t)alphabet->digit_63, (uint32_t)alphabet->digit_63);
 
 	return (upper & (c - 'A')) | (lower & (c - 'a' + 26)) | (digit & (c - '0' + 52)) |
-	       (plus & 62) | (slash & 63) | (~(upper | lower | digit | plus | slash) & 255);
+	       (is_62 & 62) | (is_63 & 63) | (~(upper | lower | digit | is_62 | is_63) & 255);
+}
+
+/* @count digits without padding, of which a last group of one is no text at all. */
+static int decode_digits(const struct base64_alphabet *alphabet, const char *text, size_t count,
+			 uint8_t *to, size_t capacity, size_t *ret_size)
+{
+	size_t size = count / 4 * 3 + (count % 4 > 0 ? count % 4 - 1 : 0);
+	uint32_t bits = 0, bad = 0;
+
+	if (count % 4 == 1)
+		return -EBADMSG;
+	if (size > capacity)
+		return -E2BIG;
+	for (size_t i = 0, n = 0, kept = 0; i < count; i++) {
+		uint32_t value = base64_value(alphabet, (uint8_t)text[i]);
+
+		bad |= value;
+		bits = bits << 6 | (value & 63);
+		kept += 6;
+		if (kept < 8)
+			continue;
+		kept -= 8;
+		to[n++] = (uint8_t)(bits >> kept);
+		bits &= (1U << kept) - 1;
+	}
+	/* What is left over must be zero, and no digit may have been another character. */
+	if (bad > 63 || (count % 4 != 0 && bits != 0))
+		return -EBADMSG;
+	*ret_size = size;
+	return 0;
 }
 
 int base64_decode(const char *text, size_t text_size, void *ret, size_t capacity, size_t *ret_size)
 {
-	size_t padding = 0, size;
-	uint8_t *to = ret;
-	uint32_t bits = 0, bad = 0;
+	size_t padding = 0;
 
 	if (text_size % 4 != 0)
 		return -EBADMSG;
 	while (padding < 2 && padding < text_size && text[text_size - 1 - padding] == '=')
 		padding++;
-	size = text_size / 4 * 3 - padding;
-	if (size > capacity)
-		return -E2BIG;
-	for (size_t i = 0, n = 0; i < text_size; i++) {
-		uint32_t value = i >= text_size - padding ? 0 : base64_value((uint8_t)text[i]);
+	return decode_digits(&standard, text, text_size - padding, ret, capacity, ret_size);
+}
 
-		bad |= value;
-		bits = bits << 6 | (value & 63);
-		if (i % 4 != 3)
-			continue;
-		for (uint32_t shift = 16; n < size && shift <= 16; shift -= 8)
-			to[n++] = (uint8_t)(bits >> shift);
-		/* What the padding cuts off must be zero. */
-		if (n == size && padding > 0 && i + 1 == text_size)
-			bad |= (bits & ((1U << 8 * padding) - 1)) != 0 ? 255 : 0;
-		bits = 0;
-	}
-	if (bad > 63)
-		return -EBADMSG;
-	*ret_size = size;
-	return 0;
+int base64url_decode(const char *text, size_t text_size, void *ret, size_t capacity,
+		     size_t *ret_size)
+{
+	return decode_digits(&url_safe, text, text_size, ret, capacity, ret_size);
 }
 
 /*

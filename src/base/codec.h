@@ -30,6 +30,12 @@ void base64_encode(const void *data, size_t size, char *ret);
  */
 int base64_decode(const char *text, size_t text_size, void *ret, size_t capacity, size_t *ret_size);
 
+/* The same in RFC 4648 §5 without padding, as JOSE writes it; @ret as for base64_encode(). */
+void base64url_encode(const void *data, size_t size, char *ret);
+/* Strict: no padding, else -EBADMSG. */
+int base64url_decode(const char *text, size_t text_size, void *ret, size_t capacity,
+		     size_t *ret_size);
+
 /* How many bytes from the start are whole, valid UTF-8 characters (RFC 3629). */
 size_t utf8_valid_size(const void *data, size_t size);
 /* Write the 1 to 4 bytes of a code point, which must be one; their number. */

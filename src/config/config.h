@@ -7,12 +7,28 @@
 #define CONFIG_PATH	     "/etc/cvmroot/cvmroot.toml"
 #define CONFIG_SIZE_LIMIT    (64 * KIB)
 #define CONFIG_PROVIDERS_MAX 8
+#define CONFIG_SERVERS_MAX   8
 /* Name of the opened volume below /dev/mapper: the initrd's units and fstab hold it too. */
 #define CONFIG_MAPPING "root"
 
 enum config_failure_action {
 	FAILURE_POWEROFF,
 	FAILURE_REBOOT,
+};
+
+enum config_rule {
+	RULE_ANY, /* each provider's keyslot opens the root */
+	RULE_ALL, /* one keyslot, whose passphrase needs the secrets of all providers */
+};
+
+/* One server of the key broker. A PEM text may stand in the place of each path. */
+struct config_server {
+	char *name; /* of its table: "kbs" or "kbs.NAME" */
+	char *url;  /* https://HOST[:PORT] */
+	char *ca;
+	char *pin;		  /* "sha256//BASE64" of the server's public key; or NULL */
+	char *client_certificate; /* or NULL */
+	char *client_key;	  /* or NULL */
 };
 
 /* cvmroot.toml(5), validated; every key has a default, so an empty file is a configuration. */
@@ -27,6 +43,22 @@ struct config {
 	/* [keys] */
 	char *providers[CONFIG_PROVIDERS_MAX]; /* in the order of trial: "tpm2" */
 	size_t providers_count;
+	enum config_rule rule;
+
+	/* [tee] */
+	char *tee;		/* "auto", or a name that tee_find() knows */
+	uint32_t tee_ak_handle; /* persistent handle of the attestation key of "tpm" */
+	bool tee_create_ak;	/* make that key when there is none */
+
+	/* [kbs], [kbs.NAME] */
+	struct config_server servers[CONFIG_SERVERS_MAX]; /* in the order of the file */
+	size_t servers_count;
+	char *kbs_resource; /* URI with %u (LUKS UUID) and %i (instance id); NULL: none given */
+	unsigned int kbs_deadline_seconds; /* for one fetch, retries included */
+	bool kbs_certificate_dates;	   /* look at the dates of certificates */
+
+	/* [initdata] */
+	char *initdata_path; /* of the CoCo initdata document that replaces this file; or NULL */
 
 	/* [tpm2] */
 	uint32_t tpm2_pcrs; /* mask of literal PCRs; 15 is always in it */
