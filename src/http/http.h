@@ -16,7 +16,7 @@ struct http_options {
 	const char *ca; /* PEM text of the only trusted CAs; NULL: plain http URLs only */
 	/* "sha256//BASE64" of the server's SubjectPublicKeyInfo, beside the CA; or NULL. */
 	const char *pin;
-	const char *client_certificate; /* PEM text; or NULL */
+	const char *client_certificate;	 /* PEM text; or NULL */
 	const struct secret *client_key; /* PEM text; NULL when there is no certificate */
 	/* The dates of certificates are not looked at: the clock is known to be wrong. */
 	bool ignore_certificate_dates;
