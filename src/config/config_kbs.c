@@ -9,6 +9,7 @@
 #define SCHEME	   "https://"
 #define PIN_SCHEME "sha256//"
 #define PIN_SIZE   32
+#define PEM_BEGIN  "-----BEGIN "
 
 /* ---- [tee] ---- */
 
@@ -48,7 +49,12 @@ void config_show_ak_handle(SHOW)
 
 bool config_is_server_table(const char *table)
 {
-	return strncmp(table, CONFIG_SERVER_TABLE ".", strlen(CONFIG_SERVER_TABLE ".")) == 0;
+	static const char bare[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789-_";
+	const char *name = table + strlen(CONFIG_SERVER_TABLE ".");
+
+	return strncmp(table, CONFIG_SERVER_TABLE ".", strlen(CONFIG_SERVER_TABLE ".")) == 0 &&
+	       name[0] != '\0' && strspn(name, bare) == strlen(name);
 }
 
 /* [kbs] is the first of them, wherever it stands in the file; the others keep its order. */
@@ -134,12 +140,21 @@ int config_read_url(READ)
 	return keep(row, toml, key, config);
 }
 
+/* Lines of printable characters. */
+static bool is_pem(const char *text)
+{
+	if (strncmp(text, PEM_BEGIN, strlen(PEM_BEGIN)) != 0)
+		return false;
+	for (; *text != '\0'; text++)
+		if ((*text < ' ' && *text != '\n' && *text != '\r') || *text == 0x7f)
+			return false;
+	return true;
+}
+
 int config_read_pem(READ)
 {
-	const char *fault = NULL;
+	const char *fault = is_pem(key->value.string) ? NULL : config_path_fault(key->value.string);
 
-	if (strncmp(key->value.string, "-----BEGIN ", strlen("-----BEGIN ")) != 0)
-		fault = config_path_fault(key->value.string);
 	if (fault)
 		return toml_fail(toml, key, "neither a PEM text nor the path of one: %s", fault);
 	return keep(row, toml, key, config);
