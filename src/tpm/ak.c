@@ -43,7 +43,7 @@ static int describe(struct tpm *tpm, uint32_t handle, ESYS_TR key, struct tpm_ak
 		    handle, fail_sentence(r), handle);
 }
 
-int tpm_ak_read(struct tpm *tpm, uint32_t handle, struct tpm_ak *ret)
+int tpm_ak_read_any(struct tpm *tpm, uint32_t handle, struct tpm_ak *ret)
 {
 	ESYS_TR key;
 	TSS2_RC rc = Esys_TR_FromTPMPublic(tpm->esys, handle, ESYS_TR_NONE, ESYS_TR_NONE,
@@ -60,6 +60,24 @@ int tpm_ak_read(struct tpm *tpm, uint32_t handle, struct tpm_ak *ret)
 	r = describe(tpm, handle, key, ret);
 	(void)Esys_TR_Close(tpm->esys, &key);
 	return r;
+}
+
+int tpm_ak_read(struct tpm *tpm, uint32_t handle, struct tpm_ak *ret)
+{
+	cleanup(tpm_ak_done) struct tpm_ak ak = {};
+	int r = tpm_ak_read_any(tpm, handle, &ak);
+
+	if (r < 0)
+		return r;
+	if (!ak.genuine)
+		return fail(-EKEYREJECTED,
+			    "the key at the TPM's handle 0x%x cannot be the attestation key: it "
+			    "signs whatever it is given, or was not made by this TPM; name another "
+			    "handle, or remove the key with 'tpm2_evictcontrol -c 0x%x'",
+			    handle, handle);
+	*ret = ak;
+	ak = (struct tpm_ak){};
+	return 0;
 }
 
 static int make(struct tpm *tpm, uint32_t handle, struct tpm_ak *ret)

@@ -5,8 +5,8 @@
 
 #define DEFAULT_EXPONENT 65537
 
-/* Noticed by a verifier only if it looks at the attributes, which an RSA key alone does not show. */
-#define REQUIRED                                                                                   \
+/* An RSA key alone does not show these; with anything else a quote could be made up. */
+#define GENUINE                                                                                    \
 	(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_RESTRICTED |         \
 	 TPMA_OBJECT_SIGN_ENCRYPT)
 
@@ -65,8 +65,7 @@ static int read_key(struct reader *reader, struct area *ret)
 
 static bool is_acceptable(const struct area *area)
 {
-	return area->type == TPM2_ALG_RSA && (area->attributes & REQUIRED) == REQUIRED &&
-	       !(area->attributes & TPMA_OBJECT_DECRYPT) && area->symmetric == TPM2_ALG_NULL &&
+	return area->type == TPM2_ALG_RSA && area->symmetric == TPM2_ALG_NULL &&
 	       area->scheme == TPM2_ALG_RSASSA && area->hash == TPM2_ALG_SHA256 &&
 	       area->modulus.left == area->bits / 8U;
 }
@@ -80,13 +79,16 @@ int tpm_ak_parse(const uint8_t *data, size_t size, struct tpm_ak *ret)
 	if (read_key(&reader, &area) < 0)
 		return fail(-EBADMSG, "the TPM describes a key in a senseless way");
 	if (!is_acceptable(&area))
-		return fail(-EKEYREJECTED, "it is not a restricted RSA signing key of this TPM for "
-					   "RSASSA with SHA-256");
+		return fail(-EKEYREJECTED,
+			    "it is not an RSA key that signs by RSASSA with SHA-256");
 	r = rsa_public_encode(area.modulus.data, area.modulus.left,
 			      area.exponent != 0 ? area.exponent : DEFAULT_EXPONENT, &ret->der,
 			      &ret->size);
 	if (r == -EBADMSG)
 		return fail(-EKEYREJECTED, "it is not an RSA key of 2048 to 4096 bits");
+	if (r == 0)
+		ret->genuine = (area.attributes & GENUINE) == GENUINE &&
+			       !(area.attributes & TPMA_OBJECT_DECRYPT);
 	return r;
 }
 

@@ -17,18 +17,21 @@
 #define TPM_AK_HANDLE_FIRST 0x81000000
 #define TPM_AK_HANDLE_LAST  0x817fffff
 
-/* The public part of a key, as DER SubjectPublicKeyInfo. */
+/* The public part of an RSA key for RSASSA with SHA-256, as DER SubjectPublicKeyInfo. */
 struct tpm_ak {
 	uint8_t *der;
 	size_t size;
+	bool genuine; /* made by this TPM, and restricted: it signs only what the TPM itself says */
 };
 void tpm_ak_done(struct tpm_ak *ak);
 
 /*
  * Read the public part of the key at a persistent handle. One command. -ENOENT: there is none;
- * -EKEYREJECTED: it is not a restricted RSA signing key made by this TPM, for RSASSA with SHA-256.
+ * -EKEYREJECTED: it is no such key, or not genuine.
  */
 int tpm_ak_read(struct tpm *tpm, uint32_t handle, struct tpm_ak *ret);
+/* The same for a key that something else vouches for: it need not be genuine. */
+int tpm_ak_read_any(struct tpm *tpm, uint32_t handle, struct tpm_ak *ret);
 /*
  * The same, but make the key where there is none: RSA-2048, a primary key of the owner hierarchy by
  * a fixed template, so that the same key comes again until the TPM is cleared. -EINVAL for a handle
