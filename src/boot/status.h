@@ -28,10 +28,10 @@ enum boot_root {
 	BOOT_ROOT_REOPENED,
 };
 
-/* Zero or empty: not known, or does not apply. All numbers fit into 63 bits. */
 /* Room for the names of all providers that there are, with '+' between them. */
 #define STATUS_PROVIDER_SIZE 32
 
+/* Zero or empty: not known, or does not apply. All numbers fit into 63 bits. */
 struct boot_status {
 	enum boot_state state;
 	enum boot_root root;
