@@ -36,10 +36,14 @@ struct step {
 static int make_url(const char *base, const char *path, char **ret)
 {
 	size_t size = strlen(base);
+	char *url;
 
 	while (size > 0 && base[size - 1] == '/')
 		size--;
-	return asprintf(ret, "%.*s%s", (int)size, base, path) < 0 ? -ENOMEM : 0;
+	if (asprintf(&url, "%.*s%s", (int)size, base, path) < 0)
+		return -ENOMEM;
+	*ret = url;
+	return 0;
 }
 
 static int limit_time(const struct exchange *exchange, struct http_request *request)

@@ -101,11 +101,12 @@ static int unwrap_provisioner(const struct secret *plaintext, struct secret **re
 {
 	cleanup(toml_freep) struct toml *toml = NULL;
 	const struct toml_key *version, *key;
-	int r = toml_parse((const char *)plaintext->data, plaintext->size,
-			   "the provisioner's answer", &toml);
+	int r = toml_parse((const char *)plaintext->data, plaintext->size, "answer", &toml);
 
+	/* Not the parser's words: they name a key, and what is no document may be all secret. */
 	if (r < 0)
-		return r;
+		return fail(r, "the provisioner's answer is not the TOML document that it should "
+			       "be");
 	version = toml_find(toml, "", "version");
 	if (!is_string(version) || strcmp(version->value.string, "0.1.0") != 0)
 		return fail(-EBADMSG, "the provisioner's answer is not of version 0.1.0");
