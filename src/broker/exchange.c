@@ -114,9 +114,9 @@ static int take_step(struct exchange *exchange, const struct step *step, struct 
 	exchange->failure->action = exchange->refusal.action;
 	exchange->failure->retry_after = answer.retry_after;
 	http_answer_done(&answer);
-	if (answer.retry_after >= 0)
+	if (exchange->failure->retry_after >= 0)
 		return fail(-ENOKEY, "%s: %s (to be asked again after %d s)", step->name,
-			    exchange->refusal.sentence, answer.retry_after);
+			    exchange->refusal.sentence, exchange->failure->retry_after);
 	return fail(-ENOKEY, "%s: %s", step->name, exchange->refusal.sentence);
 }
 
