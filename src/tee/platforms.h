@@ -4,9 +4,6 @@
 
 #include "tee/tee.h"
 
-/* Where the kernel's configfs-tsm makes reports. */
-#define TSM_REPORT_PATH "/sys/kernel/config/tsm/report"
-
 /* The table of tee.c, in the order of detection, from 0 on; NULL ends it. */
 const struct tee_ops *tee_platform(size_t index);
 /* "auto" and the names of the table, separated by ", ". */
