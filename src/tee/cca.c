@@ -61,10 +61,27 @@ static int cca_check_initdata(const struct tee_context *context, const uint8_t *
 	return r < 0 ? r : cca_token_check_personalization(&token, digest, digest_size);
 }
 
+static void cca_describe(json_t *evidence, FILE *out)
+{
+	cleanup(freep) uint8_t *data = NULL;
+	struct cca_token token;
+	size_t size;
+
+	if (bytes_from_json(json_object_get(evidence, "token"), TSM_OUTBLOB_LIMIT, &data, &size) <
+		    0 ||
+	    cca_token_parse(data, size, &token) < 0)
+		return;
+	tee_describe_bytes(out, "measurement", token.initial_measurement,
+			   token.initial_measurement_size);
+	tee_describe_bytes(out, "personalization", token.personalization,
+			   sizeof(token.personalization));
+}
+
 const struct tee_ops tee_cca = {
 	.name = "cca",
 	.title = "Arm CCA",
 	.detect = cca_detect,
 	.evidence = cca_evidence,
 	.check_initdata = cca_check_initdata,
+	.describe = cca_describe,
 };

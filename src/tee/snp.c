@@ -128,10 +128,48 @@ static int snp_check_initdata(const struct tee_context *context, const uint8_t *
 	return r < 0 ? r : snp_report_check_host_data(&report, digest, digest_size);
 }
 
+static int member(json_t *object, const char *name)
+{
+	return (int)json_integer_value(json_object_get(object, name));
+}
+
+static void describe_bytes(FILE *out, const char *name, json_t *array)
+{
+	cleanup(freep) uint8_t *bytes = NULL;
+	size_t size;
+
+	if (bytes_from_json(array, SNP_REPORT_SIZE, &bytes, &size) == 0)
+		tee_describe_bytes(out, name, bytes, size);
+}
+
+static void snp_describe(json_t *evidence, FILE *out)
+{
+	json_t *report = json_object_get(evidence, "attestation_report");
+	json_t *tcb = json_object_get(report, "reported_tcb");
+	json_t *firmware = json_object_get(report, "current");
+	json_t *chain = json_object_get(evidence, "cert_chain");
+
+	tee_describe_text(out, "report version", "%d", member(report, "version"));
+	describe_bytes(out, "measurement", json_object_get(report, "measurement"));
+	describe_bytes(out, "host data", json_object_get(report, "host_data"));
+	describe_bytes(out, "chip id", json_object_get(report, "chip_id"));
+	tee_describe_text(
+		out, "policy", "0x%llx",
+		(unsigned long long)json_integer_value(json_object_get(report, "policy")));
+	tee_describe_text(out, "VMPL", "%d", member(report, "vmpl"));
+	tee_describe_text(out, "reported TCB", "bootloader %d, tee %d, snp %d, microcode %d",
+			  member(tcb, "bootloader"), member(tcb, "tee"), member(tcb, "snp"),
+			  member(tcb, "microcode"));
+	tee_describe_text(out, "firmware", "%d.%d.%d", member(firmware, "major"),
+			  member(firmware, "minor"), member(firmware, "build"));
+	tee_describe_text(out, "certificates", "%zu, from the host", json_array_size(chain));
+}
+
 const struct tee_ops tee_snp = {
 	.name = "snp",
 	.title = "AMD SEV-SNP",
 	.detect = snp_detect,
 	.evidence = snp_evidence,
 	.check_initdata = snp_check_initdata,
+	.describe = snp_describe,
 };

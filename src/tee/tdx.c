@@ -153,10 +153,42 @@ static int tdx_check_initdata(const struct tee_context *context, const uint8_t *
 	return r < 0 ? r : tdx_report_check_config_id(&report, digest, digest_size);
 }
 
+static void describe_quote(const struct tdx_quote *quote, FILE *out)
+{
+	static const char *const rtmrs[TDX_RTMR_COUNT] = {"RTMR0", "RTMR1", "RTMR2", "RTMR3"};
+
+	tee_describe_text(out, "quote version", "%u", quote->version);
+	tee_describe_bytes(out, "MRTD", quote->mrtd, sizeof(quote->mrtd));
+	for (size_t i = 0; i < TDX_RTMR_COUNT; i++)
+		tee_describe_bytes(out, rtmrs[i], quote->rtmr[i], TDX_MR_SIZE);
+	tee_describe_bytes(out, "MRCONFIGID", quote->mrconfigid, sizeof(quote->mrconfigid));
+	tee_describe_bytes(out, "XFAM", quote->xfam, sizeof(quote->xfam));
+	tee_describe_bytes(out, "TD attributes", quote->td_attributes,
+			   sizeof(quote->td_attributes));
+	tee_describe_bytes(out, "TEE TCB SVN", quote->tee_tcb_svn, sizeof(quote->tee_tcb_svn));
+}
+
+static void tdx_describe(json_t *evidence, FILE *out)
+{
+	json_t *text = json_object_get(evidence, "quote");
+	cleanup(freep) uint8_t *data = malloc(TSM_OUTBLOB_LIMIT);
+	struct tdx_quote quote;
+	size_t size;
+
+	if (data &&
+	    base64_decode(json_string_value(text), json_string_length(text), data,
+			  TSM_OUTBLOB_LIMIT, &size) == 0 &&
+	    tdx_quote_parse(data, size, &quote) == 0)
+		describe_quote(&quote, out);
+	tee_describe_text(out, "event log", "%s",
+			  json_is_null(json_object_get(evidence, "cc_eventlog")) ? "none" : "yes");
+}
+
 const struct tee_ops tee_tdx = {
 	.name = "tdx",
 	.title = "Intel TDX",
 	.detect = tdx_detect,
 	.evidence = tdx_evidence,
 	.check_initdata = tdx_check_initdata,
+	.describe = tdx_describe,
 };
