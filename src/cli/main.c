@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/verbs.h"
@@ -99,6 +100,7 @@ int main(int argc, char **argv)
 
 	/* No core dump and no ptrace by others: secrets pass through here. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	environment_forget();
 	status = dispatch(argc, argv);
 
 	/* Output that did not arrive is a failure too. */
