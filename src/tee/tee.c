@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "tee/pef.h"
 #include "tee/platforms.h"
+#include "tee/tsm.h"
 
 #include <string.h>
 
@@ -11,9 +12,7 @@
  * before snp; any machine with a vTPM can be tpm, so that comes last.
  */
 static const struct tee_ops *const platforms[] = {
-	&tee_az_tdx_vtpm,
-	&tee_az_snp_vtpm,
-	&tee_tpm,
+	&tee_tdx,    &tee_az_tdx_vtpm, &tee_az_snp_vtpm, &tee_snp, &tee_cca, &tee_tpm,
 #ifdef CVMROOT_SAMPLE_TEE
 	&tee_sample,
 #endif
