@@ -40,4 +40,5 @@ const struct tee_ops tee_az_snp_vtpm = {
 	.detect = detect,
 	.evidence = evidence,
 	.check_initdata = vtpm_check_initdata,
+	.describe = vtpm_describe,
 };

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/error.h"
+#include "tee/bytes.h"
 #include "tee/vtpm.h"
 #include "tee/vtpm_json.h"
-
-#include <string.h>
 
 /* Trustee's verifier wants the first 32 bytes of the report data, or all of it and zeros. */
 #define NONCE_SIZE 32
@@ -20,13 +19,13 @@ static int evidence(const struct tee_context *context, const struct tee_request 
 		    json_t **ret)
 {
 	cleanup(tpm_ak_done) struct tpm_ak ak = {};
-	uint8_t nonce[NONCE_SIZE] = {};
+	uint8_t nonce[NONCE_SIZE];
 	struct tpm_quote quote;
 	int r;
 
 	if (!context->tpm)
 		return fail(-ENODEV, "this machine has no TPM to attest with");
-	memcpy(nonce, request->report_data, MIN(request->report_data_size, sizeof(nonce)));
+	bytes_fit(request->report_data, request->report_data_size, nonce, sizeof(nonce));
 	r = tpm_ak_read(context->tpm, context->ak_handle, &ak);
 	if (r == 0)
 		r = tpm_quote(context->tpm, context->ak_handle, nonce, sizeof(nonce), &quote);
@@ -39,4 +38,5 @@ const struct tee_ops tee_tpm = {
 	.detect = detect,
 	.evidence = evidence,
 	.check_initdata = vtpm_check_initdata,
+	.describe = vtpm_describe,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "tee/vtpm.h"
 #include "base/error.h"
+#include "tee/platforms.h"
 
 #include <string.h>
 
@@ -32,6 +33,29 @@ int vtpm_check_initdata(const struct tee_context *context, const uint8_t *digest
 		return fail(-EKEYREJECTED, "the TPM binds no initdata: its PCR 8 is zero");
 	return fail(-EKEYREJECTED, "the TPM's PCR 8 does not bind this initdata: another document, "
 				   "or more than that was measured into it");
+}
+
+/* Not all zeros, and not all ones as PCRs are that only a dynamic launch resets. */
+static bool is_measured(const char *hex)
+{
+	return hex[strspn(hex, "0")] != '\0' && hex[strspn(hex, "f")] != '\0';
+}
+
+void vtpm_describe(json_t *evidence, FILE *out)
+{
+	json_t *pcrs = json_object_get(json_object_get(evidence, "tpm_quote"), "pcrs");
+	char name[32];
+	json_t *value;
+	size_t pcr;
+
+	json_array_foreach (pcrs, pcr, value) {
+		const char *hex = json_string_value(value);
+
+		if (!hex || !is_measured(hex))
+			continue;
+		snprintf(name, sizeof(name), "PCR %zu", pcr);
+		tee_describe_text(out, name, "%s", hex);
+	}
 }
 
 struct vtpm_wait vtpm_wait_begin(unsigned int total_ms, unsigned int first_ms,

@@ -13,6 +13,9 @@
 int vtpm_check_initdata(const struct tee_context *context, const uint8_t *digest,
 			size_t digest_size);
 
+/* The PCRs that something was measured into; see tee.h. */
+void vtpm_describe(json_t *evidence, FILE *out);
+
 /*
  * Waiting for something that nobody announces: each wait is twice as long as the one before, up to
  * a limit and to the deadline. vtpm_wait() is false when the time is over.

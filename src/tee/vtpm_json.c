@@ -2,6 +2,7 @@
 #include "tee/vtpm_json.h"
 #include "base/codec.h"
 #include "base/json.h"
+#include "tee/bytes.h"
 
 #include <string.h>
 
@@ -9,7 +10,7 @@
 
 /* Each of these gives NULL when memory runs out; json_pack() then gives NULL as well. */
 
-static json_t *hex_json(const void *data, size_t size)
+static json_t *hex_json(const uint8_t *data, size_t size)
 {
 	cleanup(freep) char *text = malloc(hex_size(size));
 
@@ -19,7 +20,7 @@ static json_t *hex_json(const void *data, size_t size)
 	return json_string(text);
 }
 
-static json_t *base64_json(const void *data, size_t size)
+static json_t *base64_json(const uint8_t *data, size_t size)
 {
 	cleanup(freep) char *text = malloc(base64_size(size));
 
@@ -30,7 +31,7 @@ static json_t *base64_json(const void *data, size_t size)
 }
 
 /* RFC 4648 §5 with padding. */
-static json_t *base64url_json(const void *data, size_t size)
+static json_t *base64url_json(const uint8_t *data, size_t size)
 {
 	cleanup(freep) char *text = malloc(base64_size(size));
 
@@ -42,21 +43,8 @@ static json_t *base64url_json(const void *data, size_t size)
 	return json_string(text);
 }
 
-static json_t *numbers_json(const void *data, size_t size)
-{
-	const uint8_t *bytes = data;
-	json_t *array = json_array();
-
-	for (size_t i = 0; array && i < size; i++)
-		if (json_array_append_new(array, json_integer(bytes[i])) < 0) {
-			json_decref(array);
-			return NULL;
-		}
-	return array;
-}
-
 static json_t *pcrs_json(const struct tpm_pcr_values *values,
-			 json_t *(*form)(const void *data, size_t size))
+			 json_t *(*form)(const uint8_t *data, size_t size))
 {
 	json_t *array = json_array();
 
@@ -70,7 +58,7 @@ static json_t *pcrs_json(const struct tpm_pcr_values *values,
 
 /* Azure's verifiers take the bare RSA signature. */
 static json_t *az_quote_json(const struct tpm_quote *quote,
-			     json_t *(*form)(const void *data, size_t size))
+			     json_t *(*form)(const uint8_t *data, size_t size))
 {
 	const uint8_t *signature;
 	size_t signature_size;
@@ -105,8 +93,8 @@ int vtpm_json_az_snp(const struct vtpm_json_az *az, const struct az_vcek *vcek, 
 {
 	if (az->legacy)
 		return take(json_pack("{s:o, s:o, s:s}", "quote",
-				      az_quote_json(az->quote, numbers_json), "report",
-				      numbers_json(az->hcl_report, az->hcl_report_size), "vcek",
+				      az_quote_json(az->quote, bytes_to_json), "report",
+				      bytes_to_json(az->hcl_report, az->hcl_report_size), "vcek",
 				      vcek->pem),
 			    ret);
 	return take(json_pack("{s:i, s:o, s:o, s:o}", "version", AZ_VERSION, "tpm_quote",
@@ -119,11 +107,11 @@ int vtpm_json_az_snp(const struct vtpm_json_az *az, const struct az_vcek *vcek, 
 int vtpm_json_az_tdx(const struct vtpm_json_az *az, const uint8_t *td_quote, size_t td_quote_size,
 		     json_t **ret)
 {
-	json_t *(*form)(const void *, size_t) = az->legacy ? numbers_json : base64url_json;
+	json_t *(*form)(const uint8_t *, size_t) = az->legacy ? bytes_to_json : base64url_json;
 	cleanup(json_decrefp) json_t *json = NULL;
 
 	json = json_pack("{s:o, s:o, s:o}", "tpm_quote",
-			 az_quote_json(az->quote, az->legacy ? numbers_json : hex_json),
+			 az_quote_json(az->quote, az->legacy ? bytes_to_json : hex_json),
 			 "hcl_report", form(az->hcl_report, az->hcl_report_size), "td_quote",
 			 form(td_quote, td_quote_size));
 	if (!json ||
