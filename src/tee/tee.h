@@ -16,8 +16,8 @@
 
 /* What platforms may use; borrowed. */
 struct tee_context {
-	struct tpm *tpm;    /* NULL: no TPM on this machine */
-	uint32_t ak_handle; /* persistent handle of the attestation key of "tpm" */
+	struct tpm *tpm;      /* NULL: no TPM on this machine */
+	uint32_t ak_handle;   /* persistent handle of the attestation key of "tpm" */
 	unsigned int wait_ms; /* for what the platform prepares in the background */
 };
 
