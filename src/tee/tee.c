@@ -11,6 +11,7 @@
  * before snp; any machine with a vTPM can be tpm, so that comes last.
  */
 static const struct tee_ops *const platforms[] = {
+	&tee_se,
 #ifdef CVMROOT_SAMPLE_TEE
 	&tee_sample,
 #endif
