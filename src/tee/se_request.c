@@ -27,18 +27,18 @@ static int malformed(const char *what)
 static int read_bytes(const char *name, json_t *value, size_t limit, uint8_t **ret,
 		      size_t *ret_size)
 {
-	size_t text_size = json_string_length(value);
-	cleanup(freep) uint8_t *data = NULL;
-	size_t size;
+	size_t text_size = json_string_length(value), size;
+	cleanup(freep) uint8_t *data = malloc(MIN(text_size, limit) + 1);
+	int r;
 
-	if (text_size >= base64_size(limit))
-		return fail(-E2BIG, "the broker's challenge has a %s of more than %zu bytes", name,
-			    limit);
-	data = malloc(text_size + 1);
 	if (!data)
 		return -ENOMEM;
-	if (base64_decode(json_string_value(value), text_size, data, text_size, &size) < 0)
-		return fail(-EBADMSG, "the broker's challenge has a %s that is not base64", name);
+	r = base64_decode(json_string_value(value), text_size, data, limit, &size);
+	if (r == -E2BIG)
+		return fail(r, "the broker's challenge has a %s of more than %zu bytes", name,
+			    limit);
+	if (r < 0)
+		return fail(r, "the broker's challenge has a %s that is not base64", name);
 	if (size == 0)
 		return fail(-EBADMSG, "the broker's challenge has an empty %s", name);
 	*ret = TAKE_PTR(data);
