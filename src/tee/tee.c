@@ -13,6 +13,7 @@
  */
 static const struct tee_ops *const platforms[] = {
 	&tee_tdx,    &tee_az_tdx_vtpm, &tee_az_snp_vtpm, &tee_snp, &tee_cca, &tee_tpm,
+	&tee_se,
 #ifdef CVMROOT_SAMPLE_TEE
 	&tee_sample,
 #endif
