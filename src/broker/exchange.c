@@ -147,7 +147,7 @@ static int take_cookie(struct exchange *exchange, const struct http_answer *answ
 	int r;
 
 	if (!answer->set_cookie)
-		return fail(-EBADMSG, "the answer opens no session (no cookie " COOKIE_NAME ")");
+		return fail(-EBADMSG, "the answer opens no session: no cookie " COOKIE_NAME);
 	r = cookie_header(answer->set_cookie, &header);
 	if (r < 0)
 		return r;
@@ -275,9 +275,7 @@ static int attest(struct exchange *exchange, const struct challenge *challenge,
 	r = take_step(exchange, &step, &answer);
 	if (r < 0)
 		return r;
-	/* The session goes on; some brokers name it again, and balancers in between set their own. */
-	if (answer.set_cookie)
-		(void)take_cookie(exchange, &answer);
+	/* Brokers name the session once more here; it is the same. */
 	r = message_read_token(answer.body, answer.body_size);
 	return r < 0 ? fail_protocol(&step, r) : 0;
 }

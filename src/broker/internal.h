@@ -36,8 +36,9 @@ bool uri_is_provisioner(const char *uri);
 #define COOKIE_SIZE_MAX 128 /* of the value */
 
 /*
- * The header line "Cookie: kbs-session-id=..." for the value of a Set-Cookie header. Attributes are
- * not read: Expires is the time of a clock that this machine may not share. -EBADMSG.
+ * The header line "Cookie: kbs-session-id=..." for the values of Set-Cookie headers, a newline
+ * between them; other cookies, those of a balancer, come along. Attributes are not read: Expires is
+ * the time of a clock that this machine may not share. -EBADMSG when no session is among them.
  */
 int cookie_header(const char *set_cookie, char **ret_header);
 

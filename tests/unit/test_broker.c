@@ -503,7 +503,7 @@ static const struct {
 	{{.url = "/auth", .status = 200, .body = "{\"nonce\":\"x\"}", .cookie = "a=b"},
 	 1,
 	 -EBADMSG,
-	 "sets no cookie"},
+	 "no good cookie"},
 	{{.url = "/attest", .status = 200, .body = "{}"}, 2, -EBADMSG, "attest: "},
 	{{.url = "/resource/", .status = 200, .body = SECRET}, 3, -EBADMSG, "resource: "},
 	{{.url = "/resource/", .status = 200, .body = "{\"kty\":\"oct\",\"k\":\"aGVsbG8\"}"},
