@@ -35,7 +35,7 @@ def open_answer(text, key):
 def open_empty(parts, key):
     """As open_answer, for a secret of no bytes, which jwcrypto takes for a failure."""
     header = json.loads(decode(parts["protected"]))
-    ephemeral = jwk.JWK(**header["epk"]).get_op_key("unwrapKey")
+    ephemeral = jwk.JWK(**header["epk"]).get_op_key("wrapKey")
     shared = key.get_op_key("unwrapKey").exchange(ec.ECDH(), ephemeral)
     name = header["alg"].encode()
     info = struct.pack(">I", len(name)) + name + struct.pack(">III", 0, 0, 256)
