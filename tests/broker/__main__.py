@@ -16,6 +16,7 @@ import pki
 import rcar
 import resources
 import server
+import tee_roots
 
 BANNER = """\
 ################################################################################
@@ -86,6 +87,12 @@ def add_make(verbs):
     make.add_argument("--address", action="append", default=[], metavar="IP")
 
 
+    make = verbs.add_parser("make-roots", help="make the keys that simulated TEEs sign with",
+                            description=tee_roots.__doc__,
+                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    make.add_argument("folder", metavar="DIR")
+
+
 def serve(options):
     settings = rcar.Options()
     settings.protocol = options.protocol
@@ -135,6 +142,8 @@ def main(arguments):
             serve(options)
         elif options.verb == "make-pki":
             pki.make(options.folder, options.name, options.address)
+        else:
+            tee_roots.make(options.folder)
     except (ValueError, OSError, rcar.Problem) as error:
         parser.exit(1, f"tests/broker: {error}\n")
     return 0
