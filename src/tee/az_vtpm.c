@@ -56,23 +56,26 @@ static bool carries(const struct hcl_report *hcl, const struct tee_request *requ
 	       memcmp(hcl->user_data, request->report_data, request->report_data_size) == 0;
 }
 
-/* The paravisor makes a new report after a write, and says nothing when it is there. */
-static int refresh_report(const struct tee_context *context, const struct tee_request *request,
-			  enum hcl_type type, struct az_evidence *evidence)
+/*
+ * The paravisor makes a new report after a write, and says nothing when it is there. When it comes
+ * between two parts of our reading, the parts do not fit together: then we read again.
+ */
+static int await_report(const struct tee_context *context, const struct tee_request *request,
+			enum hcl_type type, struct az_evidence *evidence)
 {
-	struct vtpm_wait wait;
-	int r = tpm_nv_write(context->tpm, USER_DATA_INDEX, request->report_data,
-			     request->report_data_size);
+	struct vtpm_wait wait = vtpm_wait_begin(context->wait_ms, FIRST_WAIT_MS, LONGEST_WAIT_MS);
+	int r;
 
-	if (r < 0)
-		return r;
-	wait = vtpm_wait_begin(context->wait_ms, FIRST_WAIT_MS, LONGEST_WAIT_MS);
 	do {
 		r = read_report(context, type, evidence);
-		if (r < 0 || carries(&evidence->hcl, request))
+		if (r == 0 && (request->legacy || carries(&evidence->hcl, request)))
+			return 0;
+		if (r < 0 && r != -EBADMSG && r != -EKEYREJECTED)
 			return r;
 		log_debug("Azure's report does not have the report data yet");
 	} while (vtpm_wait(&wait));
+	if (r < 0)
+		return r;
 	return fail(-ETIMEDOUT,
 		    "Azure's paravisor did not put the report data into its report within %u ms",
 		    context->wait_ms);
@@ -97,12 +100,13 @@ static int check_key(const struct tee_context *context, const struct hcl_report 
 static int collect(const struct tee_context *context, const struct tee_request *request,
 		   enum hcl_type type, struct az_evidence *evidence)
 {
-	int r;
+	int r = 0;
 
-	if (request->legacy)
-		r = read_report(context, type, evidence);
-	else
-		r = refresh_report(context, request, type, evidence);
+	if (!request->legacy)
+		r = tpm_nv_write(context->tpm, USER_DATA_INDEX, request->report_data,
+				 request->report_data_size);
+	if (r == 0)
+		r = await_report(context, request, type, evidence);
 	if (r == 0)
 		r = check_key(context, &evidence->hcl);
 	if (r == 0)
