@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "tee/pef.h"
 #include "tee/platforms.h"
+#include "tee/tsm.h"
 
 #include <string.h>
 
@@ -11,7 +12,7 @@
  * before snp; any machine with a vTPM can be tpm, so that comes last.
  */
 static const struct tee_ops *const platforms[] = {
-	&tee_se,
+	&tee_tdx,    &tee_snp, &tee_cca, &tee_se,
 #ifdef CVMROOT_SAMPLE_TEE
 	&tee_sample,
 #endif
