@@ -200,22 +200,30 @@ static void do_getattr(const struct fuse_request *request)
 	answer(request, exists(node) ? 0 : ENOENT, &out, sizeof(out));
 }
 
+static struct entry *free_entry(void)
+{
+	for (size_t i = 0; i < ENTRIES_MAX; i++)
+		if (tsm.entries[i].node == 0)
+			return &tsm.entries[i];
+	return NULL;
+}
+
 static void do_mkdir(const struct fuse_request *request)
 {
 	const char *name = (const char *)request->body + sizeof(struct fuse_mkdir_in);
-	struct entry *entry = NULL;
+	struct entry *entry = free_entry();
+	int error = 0;
 
-	for (size_t i = 0; i < ENTRIES_MAX && !entry; i++)
-		if (tsm.entries[i].node == 0)
-			entry = &tsm.entries[i];
-	if (request->header.nodeid != NODE_REPORT)
-		answer(request, EPERM, NULL, 0);
-	else if (entry_named(name))
-		answer(request, EEXIST, NULL, 0);
+	if (find(request->header.nodeid, name))
+		error = EEXIST;
+	else if (request->header.nodeid != NODE_REPORT)
+		error = EPERM;
 	else if (!entry)
-		answer(request, ENOSPC, NULL, 0);
-	if (request->header.nodeid != NODE_REPORT || entry_named(name) || !entry)
+		error = ENOSPC;
+	if (error != 0) {
+		answer(request, error, NULL, 0);
 		return;
+	}
 	*entry = (struct entry){.node = tsm.next_node};
 	tsm.next_node += NODES_PER_ENTRY;
 	snprintf(entry->name, sizeof(entry->name), "%s", name);
