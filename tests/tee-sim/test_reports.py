@@ -41,6 +41,7 @@ class Reports(unittest.TestCase):
     def make(self, provider, *options):
         """The report, and what comes beside it."""
         report, beside = self.folder / "report", self.folder / "beside"
+        beside.unlink(missing_ok=True)
         subprocess.run([TEE_SIM, "make-report", "--provider", provider, "--keys", self.keys,
                         "--report-data", REPORT_DATA.hex(), "--initdata", INITDATA.hex(),
                         "--measurement", MEASUREMENT.hex(), "--auxiliary", beside, *options,
@@ -107,15 +108,19 @@ class Reports(unittest.TestCase):
         # REPORTDATA of the TDREPORT
         self.assertEqual(report.hardware[128:192], report.digest + bytes(32))
 
+    def check_cca(self, *options):
+        return verify_cca.check_token(self.make("arm_cca_guest", *options)[0], self.roots.cpaks)
+
     def test_cca(self):
-        token = verify_cca.inspect({"token": list(self.make("arm_cca_guest")[0])},
-                                   self.roots.cpaks)
-        self.assertIsNotNone(token)
+        _, realm = self.check_cca("--rtmr", "1=" + "cd" * 32)
+        self.assertEqual(realm[10], REPORT_DATA + bytes(16))
+        self.assertEqual(realm[44235], INITDATA + bytes(32))
+        self.assertEqual(realm[44238], MEASUREMENT[:32])
+        self.assertEqual(realm[44239][1], b"\xcd" * 32)
 
     def test_cca_bad(self):
         with self.assertRaises(Refused):
-            verify_cca.inspect({"token": list(self.make("arm_cca_guest", "--bad-signature")[0])},
-                               self.roots.cpaks)
+            self.check_cca("--bad-signature")
 
 
 if __name__ == "__main__":
