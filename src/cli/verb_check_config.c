@@ -2,19 +2,39 @@
 #include "cli/verbs.h"
 #include "config/config.h"
 
+#include <string.h>
+
+/* What the initdata document says is not known before the boot, so it counts as asking. */
+static bool needs_network(const struct config *config)
+{
+	for (size_t i = 0; i < config->providers_count; i++)
+		if (strcmp(config->providers[i], "kbs") == 0)
+			return true;
+	return config->initdata_path != NULL;
+}
+
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {{"show", no_argument, NULL, 's'}, {}};
+	static const struct option options[] = {
+		{"show", no_argument, NULL, 's'},
+		{"needs-network", no_argument, NULL, 'n'},
+		{},
+	};
 	cleanup(config_freep) struct config *config = NULL;
 	const char *path = CONFIG_PATH;
-	bool show = false;
+	bool show = false, network = false;
 	int option, r;
 
 	while ((option = verb_option(&verb_check_config, argc, argv, options)) != -1) {
-		if (option != 's')
+		if (option == 's')
+			show = true;
+		else if (option == 'n')
+			network = true;
+		else
 			return EXIT_USAGE;
-		show = true;
 	}
+	if (show && network)
+		return verb_usage_error(&verb_check_config, "either --show or --needs-network");
 	if (argc - optind > 1)
 		return verb_usage_error(&verb_check_config, "more than one FILE");
 	if (optind < argc)
@@ -22,6 +42,8 @@ static int run(int argc, char **argv)
 	r = config_load(path, &config);
 	if (r < 0)
 		return r;
+	if (network)
+		return needs_network(config) ? EXIT_OK : EXIT_FAILED;
 	if (show)
 		config_show(config, stdout);
 	else
@@ -32,11 +54,13 @@ static int run(int argc, char **argv)
 const struct verb verb_check_config = {
 	.name = "check-config",
 	.summary = "Check a configuration file",
-	.synopsis = "[--show] [FILE]",
+	.synopsis = "[--show | --needs-network] [FILE]",
 	.usage = "FILE is " CONFIG_PATH " when none is given. A fault is reported with file,\n"
 		 "line and key.\n"
 		 "\n"
 		 "Options:\n"
-		 "  --show         print the configuration in effect, with every default\n",
+		 "  --show           print the configuration in effect, with every default\n"
+		 "  --needs-network  succeed, silently, when it makes the initrd use the network:\n"
+		 "                   it names a key broker, or initdata that may name one\n",
 	.run = run,
 };
