@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define EXIT_NO_NETWORK 3
+
 /* What the initdata document says is not known before the boot, so it counts as asking. */
 static bool needs_network(const struct config *config)
 {
@@ -11,6 +13,14 @@ static bool needs_network(const struct config *config)
 		if (strcmp(config->providers[i], "kbs") == 0)
 			return true;
 	return config->initdata_path != NULL;
+}
+
+static int tell_network(const struct config *config, const char *path)
+{
+	bool needed = needs_network(config);
+
+	printf("%s: the network is %sneeded\n", path, needed ? "" : "not ");
+	return needed ? EXIT_OK : EXIT_NO_NETWORK;
 }
 
 static int run(int argc, char **argv)
@@ -43,7 +53,7 @@ static int run(int argc, char **argv)
 	if (r < 0)
 		return r;
 	if (network)
-		return needs_network(config) ? EXIT_OK : EXIT_FAILED;
+		return tell_network(config, path);
 	if (show)
 		config_show(config, stdout);
 	else
@@ -55,12 +65,13 @@ const struct verb verb_check_config = {
 	.name = "check-config",
 	.summary = "Check a configuration file",
 	.synopsis = "[--show | --needs-network] [FILE]",
-	.usage = "FILE is " CONFIG_PATH " when none is given. A fault is reported with file,\n"
-		 "line and key.\n"
-		 "\n"
-		 "Options:\n"
-		 "  --show           print the configuration in effect, with every default\n"
-		 "  --needs-network  succeed, silently, when it makes the initrd use the network:\n"
-		 "                   it names a key broker, or initdata that may name one\n",
+	.usage =
+		"FILE is " CONFIG_PATH " when none is given. A fault is reported with file,\n"
+		"line and key.\n"
+		"\n"
+		"Options:\n"
+		"  --show           print the configuration in effect, with every default\n"
+		"  --needs-network  tell whether it makes the initrd use the network: it names a key\n"
+		"                   broker, or initdata that may name one; exits with 3 if not\n",
 	.run = run,
 };

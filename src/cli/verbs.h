@@ -38,6 +38,7 @@ extern const struct verb verb_reset;
 extern const struct verb verb_manifest;
 extern const struct verb verb_check_config;
 extern const struct verb verb_status;
+extern const struct verb verb_nameservers;
 
 /*
  * 0 in an initrd, by systemd's mark of one; else -EOPNOTSUPP: what ends a boot must not end a
