@@ -38,6 +38,8 @@ extern const struct verb verb_reset;
 extern const struct verb verb_manifest;
 extern const struct verb verb_check_config;
 extern const struct verb verb_status;
+extern const struct verb verb_ak;
+extern const struct verb verb_evidence;
 extern const struct verb verb_nameservers;
 
 /*

@@ -16,8 +16,8 @@
 
 /* What platforms may use; borrowed. */
 struct tee_context {
-	struct tpm *tpm;    /* NULL: no TPM on this machine */
-	uint32_t ak_handle; /* persistent handle of the attestation key of "tpm" */
+	struct tpm *tpm;      /* NULL: no TPM on this machine */
+	uint32_t ak_handle;   /* persistent handle of the attestation key of "tpm" */
 	unsigned int wait_ms; /* for what the platform prepares in the background */
 };
 
@@ -57,6 +57,9 @@ struct tee_ops {
 	 */
 	int (*check_initdata)(const struct tee_context *context, const uint8_t *digest,
 			      size_t digest_size);
+	/* For people: a line per fact, by tee_describe_...(), of evidence that @evidence made; NULL:
+	 * nothing to tell. */
+	void (*describe)(json_t *evidence, FILE *out);
 };
 
 extern const struct tee_ops tee_snp, tee_tdx, tee_az_snp_vtpm, tee_az_tdx_vtpm, tee_tpm, tee_cca,

@@ -17,6 +17,10 @@ SANITIZER_ENVIRONMENT = {
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
 }
 
+# Built by tests/s390x/prepare. Some cases need what qemu-user lacks: see tests/unit/unit.h.
+S390X = ROOT / "build-s390x"
+S390X_ENVIRONMENT = {"CVMROOT_EMULATED": "1"}
+
 
 @dataclasses.dataclass
 class Test:
@@ -65,19 +69,34 @@ def load_checks():
     return Suite("checks", scripts("checks", 300))
 
 
+def unit_tests(build, suffix="", environment=None):
+    """The unit tests and the replays of the corpora that a folder was built for."""
+    for name, path in executables(build, "unit"):
+        if name.startswith("test_"):
+            yield Test(name.removeprefix("test_") + suffix, [str(path)], 300, environment or {})
+    for name, path in executables(build, "fuzz"):
+        if name.startswith("replay_"):
+            corpus = ROOT / "tests" / "fuzz" / "corpus" / name.removeprefix("replay_")
+            yield Test(name + suffix, [str(path), str(corpus)], 300, environment or {})
+
+
 def load_unit():
     tests = []
     for suffix, build in BUILDS.items():
-        environment = SANITIZER_ENVIRONMENT if suffix else {}
-        for name, path in executables(build, "unit"):
-            if name.startswith("test_"):
-                tests.append(Test(name.removeprefix("test_") + suffix, [str(path)], 300,
-                                  environment))
-        for name, path in executables(build, "fuzz"):
-            if name.startswith("replay_"):
-                corpus = ROOT / "tests" / "fuzz" / "corpus" / name.removeprefix("replay_")
-                tests.append(Test(name + suffix, [str(path), str(corpus)], 300, environment))
+        tests += unit_tests(build, suffix, SANITIZER_ENVIRONMENT if suffix else {})
     return Suite("unit", tests, jobs=2)
+
+
+def load_s390x():
+    """The same, big-endian, in an emulator. What there is to run is known before it is built."""
+    emulator = ["qemu-s390x", "-L", str(S390X / "sysroot")]
+    tests = []
+    for test in unit_tests(BUILDS[""]):
+        program = S390X / pathlib.Path(test.command[0]).relative_to(BUILDS[""])
+        tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 600,
+                          S390X_ENVIRONMENT))
+    script = str(ROOT / "tests" / "s390x" / "prepare")
+    return Suite("s390x", tests, jobs=2, prepare=Test("prepare", [script], 900))
 
 
 def load_power():
@@ -99,7 +118,8 @@ def load_vm():
     return Suite("vm", tests, jobs=2, prepare=Test("prepare", program + ["--prepare"], 900))
 
 
-SUITES = {"checks": load_checks, "unit": load_unit, "power": load_power, "vm": load_vm}
+SUITES = {"checks": load_checks, "unit": load_unit, "s390x": load_s390x, "power": load_power,
+          "vm": load_vm}
 
 
 def load(name):

@@ -485,6 +485,19 @@ static void check_flips(uint64_t from, uint64_t to, uint64_t step)
 	}
 }
 
+/*
+ * Each byte of a group descriptor, but for the upper half of bg_exclude_bitmap_hi on big-endian
+ * machines: libext2fs loses it there before it takes the checksum. Nothing uses that field.
+ */
+static void check_descriptor_flips(uint64_t descriptor)
+{
+	uint64_t exclude_bitmap_hi = descriptor + 0x34;
+	uint64_t unseen = __BYTE_ORDER == __BIG_ENDIAN ? 2 : 0;
+
+	check_flips(descriptor, exclude_bitmap_hi, 1);
+	check_flips(exclude_bitmap_hi + unseen, descriptor + 64, 1);
+}
+
 static uint64_t field_of(const char *command, const char *label)
 {
 	FILE *pipe = output_of(command);
@@ -509,7 +522,8 @@ static void refuses_damaged_ext4(void **state)
 	must("rm -f image; mke2fs -q -t ext4 -O metadata_csum,64bit -b 1024 -d tree image 32M");
 	bitmap = 1024 * field_of("dumpe2fs image", "  Block bitmap at ");
 	check_flips(1024, 2048, 3);
-	check_flips(2048, 2048 + 4 * 64, 1); /* four group descriptors */
+	for (uint64_t group = 0; group < 4; group++)
+		check_descriptor_flips(2048 + 64 * group);
 	check_flips(bitmap, bitmap + 1024, 7);
 	/* Without checksums the counts must do. */
 	must("rm -f image; mke2fs -q -t ext2 -b 1024 -d tree image 32M");
@@ -675,6 +689,7 @@ static void check_xfs(const char *options, uint32_t sector_size)
 static void xfs_images_agree_with_xfs_db(void **state)
 {
 	(void)state;
+	skip_when_emulated("has no fsopen()");
 	SKIP_UNLESS(shell("command -v mkfs.xfs xfs_db") == 0, "no xfsprogs");
 	SKIP_UNLESS(can_mount(), "this machine cannot mount loop devices");
 	check_xfs("-m rmapbt=0,reflink=0", 512);
@@ -686,6 +701,7 @@ static void xfs_images_agree_with_xfs_db(void **state)
 static void refuses_xfs_that_is_not_clean(void **state)
 {
 	(void)state;
+	skip_when_emulated("has no fsopen()");
 	SKIP_UNLESS(shell("command -v mkfs.xfs") == 0, "no xfsprogs");
 	SKIP_UNLESS(can_mount(), "this machine cannot mount loop devices");
 	must("rm -f image live; mkfs.xfs -q -d file,name=live,size=320m");

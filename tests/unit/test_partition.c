@@ -434,6 +434,7 @@ static void loop_partition_is_found_and_grows(void **state)
 	int grown = 0, found_by_path = 0;
 
 	(void)state;
+	skip_when_emulated("does not translate the argument of BLKPG");
 	skip_without_sfdisk();
 	make_image(50, "", 256 * MIB);
 	if (!attach_loop(loop, sizeof(loop))) {

@@ -99,6 +99,7 @@ static void mapping_is_kept_out(void **state)
 	char flags[512];
 
 	(void)state;
+	skip_when_emulated("makes up the VmFlags of /proc/self/smaps");
 	assert_int_equal(secret_random(64, &secret), 0);
 	if (!vm_flags(secret->data, flags, sizeof(flags))) {
 		print_message("this kernel has no VmFlags in /proc/self/smaps\n");
@@ -117,6 +118,7 @@ static void child_does_not_see_it(void **state)
 	pid_t pid;
 
 	(void)state;
+	skip_when_emulated("ignores MADV_DONTFORK");
 	assert_int_equal(secret_copy("key", 3, &secret), 0);
 	pid = fork();
 	if (pid == 0) {

@@ -35,6 +35,18 @@ static inline const char *vectors_folder(void)
 }
 
 /*
+ * For cases that ask the kernel for what qemu-user does not pass on; @what it lacks. skip() jumps:
+ * nothing may be owned here.
+ */
+static inline void skip_when_emulated(const char *what)
+{
+	if (!getenv("CVMROOT_EMULATED"))
+		return;
+	print_message("skipped: qemu-user %s\n", what);
+	skip();
+}
+
+/*
  * Held until the program ends: loop devices are one pool for the whole machine, and "the first free
  * one" of mount(8) and losetup(8) is a race between programs that run side by side.
  */

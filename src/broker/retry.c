@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "broker/internal.h"
+
+/* The window that the wait is drawn from: 1, 2, 4 ... seconds, up to the most. */
+static int64_t window_ms(unsigned int failures)
+{
+	int64_t window = RETRY_FIRST_MS;
+
+	while (failures-- > 0 && window < RETRY_MOST_MS)
+		window *= 2;
+	return MIN(window, (int64_t)RETRY_MOST_MS);
+}
+
+int retry_next(struct retry *retry, int64_t now_ms, int64_t not_before_ms, uint32_t random,
+	       int64_t *ret_until_ms)
+{
+	int64_t from = MAX(now_ms, not_before_ms);
+	uint64_t window;
+
+	if (from >= retry->deadline_ms)
+		return -ETIMEDOUT;
+	window = (uint64_t)MIN(window_ms(retry->failures), retry->deadline_ms - from);
+	retry->failures++;
+	*ret_until_ms = from + (int64_t)(window * random >> 32);
+	return 0;
+}
