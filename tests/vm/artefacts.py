@@ -18,6 +18,7 @@ BUILD = ROOT / "build"
 TOOLS = ROOT / "image-tools"
 CVMROOT = BUILD / "src" / "cli" / "cvmroot"
 GUEST = BUILD / "tests" / "vm" / "guest"
+TEE_SIM = BUILD / "tests" / "tee-sim" / "tee-sim"
 WORK = BUILD / "vm-work"
 CACHE = pathlib.Path(os.environ.get("CVMROOT_CACHE") or "/var/cache/cvmroot")
 
@@ -27,6 +28,8 @@ SYSTEMD_CRYPTSETUP = ("usr/bin/systemd-cryptsetup", "usr/lib/systemd/systemd-cry
 # Since Debian 13 systemd-cryptsetup is a package of its own.
 EXTRA_PACKAGES = {"trixie": ("--include", "systemd-cryptsetup")}
 LIBRARIES = pathlib.Path("usr/lib/x86_64-linux-gnu")
+# No initrd of a user needs it: for the simulated /dev/sev-guest.
+SIMULATOR_MODULES = "usr/lib/modules/*/kernel/fs/fuse/cuse.ko*"
 
 
 @contextlib.contextmanager
@@ -68,6 +71,10 @@ class Suite:
     def rescue(self):
         return self.folder / "rescue"
 
+    @property
+    def modules(self):
+        return self.folder / "modules"
+
 
 def image_tool(name, *arguments):
     subprocess.run([str(word) for word in (TOOLS / name, *arguments)], check=True,
@@ -104,6 +111,13 @@ def copy_rescue(tree, folder):
                 shutil.copy(os.path.realpath(source), target)
 
 
+def copy_modules(tree, folder):
+    for source in tree.glob(SIMULATOR_MODULES):
+        target = folder / source.relative_to(tree)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
 def overlay(folder):
     """The files of a folder in the form that cpio.archive() takes."""
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode & 0o777)
@@ -117,6 +131,7 @@ def make_suite(suite, folder):
     kernels = list((tree / "boot").glob("vmlinuz-*"))
     shutil.copy(kernels[0], folder / "kernel")
     copy_rescue(tree, folder / "rescue")
+    copy_modules(tree, folder / "modules")
     shutil.rmtree(tree)
 
 
