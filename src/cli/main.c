@@ -8,7 +8,8 @@
 
 /* In the order of --help. */
 static const struct verb *const verbs[] = {
-	&verb_boot, &verb_fail, &verb_manifest, &verb_check_config, &verb_status, &verb_reset,
+	&verb_boot,   &verb_fail,  &verb_manifest, &verb_check_config,
+	&verb_status, &verb_fetch, &verb_reset,
 };
 
 static int print_help(void)
