@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -87,6 +88,7 @@ static void need_network(void)
 struct service {
 	pthread_t thread;
 	int fd, delay_ms;
+	atomic_bool ended;
 	const char *answers[4];
 	size_t asked;
 };
@@ -113,16 +115,27 @@ static void read_request(int fd, char ret[static 4096])
 	}
 }
 
-static void *serve(void *data)
+/* A client, or -1 when there will be none. */
+static int next_client(struct service *service)
 {
-	struct service *service = data;
+	struct pollfd listening = {.fd = service->fd, .events = POLLIN};
+
+	while (!service->ended)
+		if (poll(&listening, 1, 20) > 0 && listening.revents & POLLIN)
+			return accept(service->fd, NULL, NULL);
+	return -1;
+}
+
+static void *serve(void *argument)
+{
+	struct service *service = argument;
 
 	if (service->delay_ms > 0) {
 		(void)poll(NULL, 0, service->delay_ms);
 		(void)listen(service->fd, 4);
 	}
 	while (service->asked < ARRAY_SIZE(service->answers) && service->answers[service->asked]) {
-		int fd = accept(service->fd, NULL, NULL);
+		int fd = next_client(service);
 
 		if (fd < 0)
 			break;
@@ -152,7 +165,7 @@ static void service_start(struct service *service)
 /* How many requests there were. */
 static size_t service_stop(struct service *service)
 {
-	shutdown(service->fd, SHUT_RDWR);
+	service->ended = true;
 	pthread_join(service->thread, NULL);
 	close(service->fd);
 	return service->asked;

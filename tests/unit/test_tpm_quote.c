@@ -78,6 +78,20 @@ static void foreign_key_is_refused(void **state)
 	assert_null(ak.der);
 }
 
+/* A quote by it could be made up by whoever may use it; unless something else vouches for it. */
+static void unrestricted_key_is_refused(void **state)
+{
+	cleanup(tpm_ak_done) struct tpm_ak ak = {};
+	struct swtpm *swtpm = *state;
+
+	swtpm_make_signing_key(swtpm, HANDLE);
+	assert_fails(tpm_ak_read(swtpm->tpm, HANDLE, &ak), -EKEYREJECTED, "whatever it is given");
+	assert_fails(tpm_ak_create(swtpm->tpm, HANDLE, &ak), -EKEYREJECTED, "0x81010002");
+	assert_null(ak.der);
+	assert_works(tpm_ak_read_any(swtpm->tpm, HANDLE, &ak));
+	assert_false(ak.genuine);
+}
+
 static void impossible_handle_is_refused(void **state)
 {
 	struct tpm_ak ak = {};
@@ -280,6 +294,7 @@ int main(void)
 		TEST(ak_is_made_once),
 		TEST(ak_comes_again),
 		TEST(foreign_key_is_refused),
+		TEST(unrestricted_key_is_refused),
 		TEST(impossible_handle_is_refused),
 		TEST(owner_password_is_told),
 		TEST(quote_verifies),
