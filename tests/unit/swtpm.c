@@ -428,6 +428,20 @@ void swtpm_make_signing_key(struct swtpm *swtpm, uint32_t handle)
 	make_persistent_rsa(swtpm, &template, handle);
 }
 
+void swtpm_evict(struct swtpm *swtpm, uint32_t handle)
+{
+	ESYS_CONTEXT *esys = begin(swtpm);
+	ESYS_TR key, none = ESYS_TR_NONE;
+
+	assert_int_equal(Esys_TR_FromTPMPublic(esys, handle, ESYS_TR_NONE, ESYS_TR_NONE,
+					       ESYS_TR_NONE, &key),
+			 0);
+	assert_int_equal(Esys_EvictControl(esys, ESYS_TR_RH_OWNER, key, ESYS_TR_PASSWORD,
+					   ESYS_TR_NONE, ESYS_TR_NONE, 0, &none),
+			 0);
+	end(swtpm, esys);
+}
+
 void swtpm_set_owner_password(struct swtpm *swtpm, const char *password)
 {
 	ESYS_CONTEXT *esys = begin(swtpm);

@@ -239,10 +239,17 @@ static void nv_is_defined_and_redefined(void **state)
 static void foreign_nv_is_refused(void **state)
 {
 	struct swtpm *swtpm = *state;
+	uint8_t *data = NULL;
+	size_t size;
 
 	swtpm_define_nv(swtpm, INDEX, TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE | TPMA_NV_OWNERREAD, 48,
 			NULL);
 	assert_fails(tpm_nv_write(swtpm->tpm, INDEX, "data", 4), -EKEYREJECTED, "0x1400002");
+	swtpm_define_nv(swtpm, INDEX + 1, TPMA_NV_AUTHREAD | TPMA_NV_OWNERWRITE, 4, NULL);
+	assert_works(tpm_nv_write(swtpm->tpm, INDEX + 1, "data", 4));
+	assert_fails(tpm_nv_read(swtpm->tpm, INDEX + 1, &data, &size), -EKEYREJECTED,
+		     "may not read");
+	assert_null(data);
 }
 
 /* Larger than one command can give: in 1024 and less, also where the TPM takes only less. */
