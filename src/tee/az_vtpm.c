@@ -14,6 +14,12 @@
 #define FIRST_WAIT_MS	10
 #define LONGEST_WAIT_MS 500
 
+/* No index, or one of another form: another machine's, and none of ours. */
+static bool is_not_azure(int r)
+{
+	return r == -ENOENT || r == -EKEYREJECTED || r == -E2BIG;
+}
+
 int az_detect(const struct tee_context *context, enum hcl_type type)
 {
 	cleanup(freep) uint8_t *report = NULL;
@@ -23,8 +29,7 @@ int az_detect(const struct tee_context *context, enum hcl_type type)
 	if (!context->tpm)
 		return 0;
 	r = tpm_nv_read(context->tpm, REPORT_INDEX, &report, &size);
-	/* An index of another size is another machine's, and none of ours. */
-	if (r == -ENOENT || r == -E2BIG)
+	if (is_not_azure(r))
 		return 0;
 	return r < 0 ? r : hcl_report_is(report, size, type);
 }
@@ -37,7 +42,7 @@ static int read_report(const struct tee_context *context, enum hcl_type type,
 	hcl_report_done(&evidence->hcl);
 	free(TAKE_PTR(evidence->report));
 	r = tpm_nv_read(context->tpm, REPORT_INDEX, &evidence->report, &evidence->report_size);
-	if (r == -ENOENT)
+	if (is_not_azure(r))
 		return fail(-ENODEV,
 			    "this is no confidential VM of Azure: its TPM holds no report "
 			    "(NV index 0x%x)",
@@ -87,9 +92,9 @@ static int check_key(const struct tee_context *context, const struct hcl_report 
 	cleanup(tpm_ak_done) struct tpm_ak ak = {};
 	int r = tpm_ak_read_any(context->tpm, AK_HANDLE, &ak);
 
-	if (r < 0)
+	if (r < 0 && r != -ENOENT && r != -EKEYREJECTED)
 		return r;
-	if (ak.size != hcl->ak_size || memcmp(ak.der, hcl->ak, ak.size) != 0)
+	if (r < 0 || ak.size != hcl->ak_size || memcmp(ak.der, hcl->ak, ak.size) != 0)
 		return fail(-EKEYREJECTED,
 			    "the key at the TPM's handle 0x%x is not the one that Azure's report "
 			    "names",

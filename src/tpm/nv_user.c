@@ -59,6 +59,8 @@ int tpm_nv_read(struct tpm *tpm, uint32_t index, uint8_t **ret, size_t *ret_size
 
 	if (r < 0)
 		return r;
+	if (!(nv.area.attributes & TPMA_NV_OWNERREAD))
+		return fail(-EKEYREJECTED, "the TPM's owner may not read its NV index 0x%x", index);
 	if (nv.area.size == 0 || nv.area.size > TPM_NV_SIZE_LIMIT)
 		return fail(-E2BIG, "NV index 0x%x of the TPM has %u bytes; %u are the limit",
 			    index, nv.area.size, (unsigned int)TPM_NV_SIZE_LIMIT);

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -87,6 +88,7 @@ static void need_network(void)
 struct service {
 	pthread_t thread;
 	int fd, delay_ms;
+	atomic_bool ended;
 	const char *answers[4];
 	size_t asked;
 };
@@ -113,16 +115,27 @@ static void read_request(int fd, char ret[static 4096])
 	}
 }
 
-static void *serve(void *data)
+/* A client, or -1 when there will be none. */
+static int next_client(struct service *service)
 {
-	struct service *service = data;
+	struct pollfd listening = {.fd = service->fd, .events = POLLIN};
+
+	while (!service->ended)
+		if (poll(&listening, 1, 20) > 0 && listening.revents & POLLIN)
+			return accept(service->fd, NULL, NULL);
+	return -1;
+}
+
+static void *serve(void *argument)
+{
+	struct service *service = argument;
 
 	if (service->delay_ms > 0) {
 		(void)poll(NULL, 0, service->delay_ms);
 		(void)listen(service->fd, 4);
 	}
 	while (service->asked < ARRAY_SIZE(service->answers) && service->answers[service->asked]) {
-		int fd = accept(service->fd, NULL, NULL);
+		int fd = next_client(service);
 
 		if (fd < 0)
 			break;
@@ -152,7 +165,7 @@ static void service_start(struct service *service)
 /* How many requests there were. */
 static size_t service_stop(struct service *service)
 {
-	shutdown(service->fd, SHUT_RDWR);
+	service->ended = true;
 	pthread_join(service->thread, NULL);
 	close(service->fd);
 	return service->asked;
@@ -412,6 +425,18 @@ static void other_machines_are_refused(void **state)
 	assert_fails(collect(swtpm, &legacy, 0), -ENODEV, "another TEE");
 }
 
+/* Another program's index there must not keep detection from other platforms. */
+static void unreadable_index_is_not_azure(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tee_context context;
+
+	swtpm_define_nv(swtpm, REPORT_INDEX, TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE, 64, NULL);
+	context = context_of(swtpm);
+	assert_int_equal(tee_az_snp_vtpm.detect(&context), 0);
+	assert_fails(collect(swtpm, &legacy, 0), -ENODEV, "holds no report");
+}
+
 /* Then a verifier would refuse, and not say why. */
 static void other_key_is_refused(void **state)
 {
@@ -421,6 +446,16 @@ static void other_key_is_refused(void **state)
 	memset(paravisor.modulus, 'x', 16);
 	make_report("");
 	write_report(swtpm);
+	assert_fails(collect(swtpm, &legacy, 0), -EKEYREJECTED, "not the one that Azure's");
+}
+
+/* No advice to make one, which the report would not name either. */
+static void missing_key_is_refused(void **state)
+{
+	struct swtpm *swtpm = *state;
+
+	become_azure(swtpm, HCL_SNP);
+	swtpm_evict(swtpm, AZ_AK);
 	assert_fails(collect(swtpm, &legacy, 0), -EKEYREJECTED, "not the one that Azure's");
 }
 
@@ -631,6 +666,32 @@ static void tpm_evidence(void **state)
 	assert_memory_equal(attest.nonce, data, 32);
 }
 
+static void measured_pcrs_are_described(void **state)
+{
+	cleanup(tpm_ak_done) struct tpm_ak ak = {};
+	cleanup(json_decrefp) json_t *evidence = NULL;
+	cleanup(freep) char *text = NULL;
+	struct swtpm *swtpm = *state;
+	struct tee_context context = context_of(swtpm);
+	char expected[256], hex[65];
+	struct tpm_quote quote;
+	size_t size;
+	FILE *out;
+
+	assert_works(tpm_ak_create(swtpm->tpm, TPM_AK_HANDLE, &ak));
+	assert_works(tpm_quote(swtpm->tpm, TPM_AK_HANDLE, data, 32, &quote));
+	assert_works(tee_evidence(&tee_tpm, &context, &request, &evidence));
+	out = open_memstream(&text, &size);
+	tee_tpm.describe(evidence, out);
+	fclose(out);
+	/* 7 and 11, which were extended; not 17 to 22, which begin with ones. */
+	hex_encode(quote.pcrs.values[7], 32, hex);
+	size = (size_t)snprintf(expected, sizeof(expected), "PCR 7:            %s\n", hex);
+	hex_encode(quote.pcrs.values[11], 32, hex);
+	snprintf(expected + size, sizeof(expected) - size, "PCR 11:           %s\n", hex);
+	assert_string_equal(text, expected);
+}
+
 static void tpm_with_a_strange_key(void **state)
 {
 	struct swtpm *swtpm = *state;
@@ -679,13 +740,16 @@ int main(void)
 		TEST(other_data_are_not_taken),
 		TEST(legacy_does_not_wait),
 		TEST(other_machines_are_refused),
+		TEST(unreadable_index_is_not_azure),
 		TEST(other_key_is_refused),
+		TEST(missing_key_is_refused),
 		TEST(snp_evidence),
 		TEST(snp_evidence_legacy),
 		TEST(tdx_evidence),
 		TEST(quote_of_another_report_is_refused),
 		cmocka_unit_test(service_failures),
 		TEST(tpm_evidence),
+		TEST(measured_pcrs_are_described),
 		TEST(tpm_with_a_strange_key),
 		TEST(initdata_is_bound_by_pcr_8),
 	};

@@ -10,7 +10,8 @@
 /* A published test vector, NUL-terminated behind *ret_size bytes; the test skips without it. */
 static inline char *vector_read(const char *name, size_t *ret_size)
 {
-	char path[4096], *text;
+	static char path[4096];
+	char *text;
 
 	snprintf(path, sizeof(path), "%s/%s", vectors_folder() ? vectors_folder() : "", name);
 	/* skip() jumps: nothing may be owned here. */
