@@ -204,10 +204,22 @@ def azure(folder, tee, report_data, version=2, tpm=None, user_data=None, **wrong
         hcl, hardware = hcl_report(tpm, lambda d: tdx_quote(folder, d, **wrong), 4, user_data)
         name = "td_quote"
     message, signature = tpm.quote(report_data)
+    if version == 0:
+        quote = {"signature": list(signature), "message": list(message),
+                 "pcrs": [list(pcr) for pcr in tpm.pcrs]}
+        return azure_earliest(folder, name, hardware, hcl, quote)
     return {"version": version, "hcl_report": base64.urlsafe_b64encode(hcl).decode(),
             name: base64.urlsafe_b64encode(hardware).decode(),
             "tpm_quote": {"signature": signature.hex(), "message": message.hex(),
                           "pcrs": [pcr.hex() for pcr in tpm.pcrs]}}
+
+
+def azure_earliest(folder, name, hardware, hcl, quote):
+    """The form without a version."""
+    if name == "vcek":
+        text = (pathlib.Path(folder) / "snp-vcek.pem").read_text(encoding="ascii")
+        return {"quote": quote, "report": list(hcl), "vcek": text}
+    return {"tpm_quote": quote, "hcl_report": list(hcl), "td_quote": list(hardware)}
 
 
 def cbor(value):

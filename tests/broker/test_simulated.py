@@ -182,8 +182,18 @@ class AzureSnp(Simulated):
         return simulate.azure(self.folder, self.tee, *arguments, **options)
 
     def test_good(self):
-        for version in (1, 2):
+        for version in (0, 1, 2):
             self.good(self.make(REPORT_DATA, version=version))
+
+    def test_legacy(self):
+        """A server this old takes the earliest form only."""
+        context = verify.Context(legacy=True, folders=[self.folder])
+        for version, good in ((0, True), (1, False), (2, False)):
+            evidence = self.make(REPORT_DATA, version=version)
+            if good:
+                verify.verify(self.tee, evidence, REPORT_DATA, None, context)
+            else:
+                self.bad("form without a version", evidence, context=context)
 
     def test_nonce(self):
         self.bad("nonce", self.make(OTHER))
