@@ -3,6 +3,7 @@
 takes the folder of these keys and what is to be wrong, and returns the evidence object."""
 
 import base64
+import functools
 import hashlib
 import json
 import pathlib
@@ -39,11 +40,17 @@ def sized(data, size=2):
     return len(data).to_bytes(size, "big") + data
 
 
-class Tpm:
-    """A vTPM with an attestation key and PCRs that are all zero."""
+@functools.lru_cache(maxsize=None)
+def rsa_key(bits, _number):
+    """One key for each number: making them takes time."""
+    return rsa.generate_private_key(65537, bits)
 
-    def __init__(self, bits=2048):
-        self.key = rsa.generate_private_key(65537, bits)
+
+class Tpm:
+    """A vTPM with an attestation key and PCRs that are all zero; another @number, another key."""
+
+    def __init__(self, number=0, bits=2048):
+        self.key = rsa_key(bits, number)
         self.pcrs = [bytes(32)] * 24
 
     def extend(self, index, digest):

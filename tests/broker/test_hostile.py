@@ -127,7 +127,8 @@ class Hostile(unittest.TestCase):
     def test_cbor(self):
         for text in ("", "1c", "1f", "5f4100ff", "9fff", "bfff", "f97e00", "f818",
                      "fb0000000000000000", "a2010001", "a201000100", "a1410000",
-                     "9b7fffffffffffffff", "5b7fffffffffffffff", "61ff", "81" * 17 + "00", "a18000"):
+                     "9b7fffffffffffffff", "5b7fffffffffffffff", "61ff", "81" * 17 + "00",
+                     "a18000"):
             self.refused(cbor.read, bytes.fromhex(text), "item")
         found = cbor.read(bytes.fromhex("a2012063616263f4"), "item")
         self.assertEqual(found, {1: -1, "abc": False})

@@ -66,11 +66,11 @@ class Tpm(Simulated):
 
     def test_other_key(self):
         evidence = self.tpm.evidence(REPORT_DATA)
-        evidence["ak_public"] = simulate.Tpm().evidence(REPORT_DATA)["ak_public"]
+        evidence["ak_public"] = simulate.Tpm(1).evidence(REPORT_DATA)["ak_public"]
         self.bad("did not sign", evidence)
 
     def test_short_key(self):
-        self.bad("2048", simulate.Tpm(1024).evidence(REPORT_DATA))
+        self.bad("2048", simulate.Tpm(bits=1024).evidence(REPORT_DATA))
 
     def test_pcr_changed(self):
         evidence = self.tpm.evidence(REPORT_DATA)
@@ -211,7 +211,8 @@ class AzureSnp(Simulated):
 
     def test_other_key(self):
         mixed = self.make(REPORT_DATA)
-        mixed["tpm_quote"] = self.make(REPORT_DATA)["tpm_quote"]
+        other = self.make(REPORT_DATA, tpm=simulate.Tpm(1))
+        mixed["tpm_quote"] = other["tpm_quote"]
         self.bad("did not sign", mixed)
 
     def test_init_data(self):
@@ -230,7 +231,7 @@ class AzureTdx(AzureSnp):
     def test_vmpl(self):
         """There is no such thing here; a quote about something else instead."""
         mixed = self.make(REPORT_DATA)
-        mixed["td_quote"] = self.make(REPORT_DATA)["td_quote"]
+        mixed["td_quote"] = self.make(REPORT_DATA, tpm=simulate.Tpm(1))["td_quote"]
         self.bad("other runtime data", mixed)
 
 
