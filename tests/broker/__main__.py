@@ -18,6 +18,10 @@ import resources
 import server
 import tee_roots
 
+LOG = """\
+The log has one JSON object a line: event (auth, attest, resource; also misbehaviour, request of an
+administrator or of no known path, fault), tee, result (ok, refused), reason, resource, method,
+path, connection (a number that each connection has) and time (seconds since 1970)."""
 BANNER = """\
 ################################################################################
 ##                                                                            ##
@@ -51,7 +55,7 @@ def parse(arguments):
 
 
 def add_serve(verbs):
-    serve = verbs.add_parser("serve", help="serve until SIGTERM", description=BANNER,
+    serve = verbs.add_parser("serve", help="serve until SIGTERM", description=BANNER, epilog=LOG,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
     add = serve.add_argument
     add("--listen", type=address, default=("127.0.0.1", 0), metavar="HOST:PORT",

@@ -232,7 +232,7 @@ class Broker:
         self.resource_policy = policy.read_resource_policy("default allow = true")
 
     def handle(self, request):
-        """The answer to @request. Never raises."""
+        """The answer to @request."""
         answer = self.misbehaviours.instead(request)
         if answer is not None:
             self.log("misbehaviour", request, status=answer.status, delivery=answer.delivery)
