@@ -68,6 +68,11 @@ class Suite:
         return self.folder / "initrd"
 
     @property
+    def network_initrd(self):
+        """The same with a network, for those that ask a key broker."""
+        return self.folder / "network-initrd"
+
+    @property
     def rescue(self):
         return self.folder / "rescue"
 
@@ -128,6 +133,7 @@ def make_suite(suite, folder):
     tree = folder / "tree"
     make_tree(suite, tree)
     image_tool("initrd", tree, folder / "initrd")
+    image_tool("initrd", "--network", tree, folder / "network-initrd")
     kernels = list((tree / "boot").glob("vmlinuz-*"))
     shutil.copy(kernels[0], folder / "kernel")
     copy_rescue(tree, folder / "rescue")

@@ -13,7 +13,7 @@ import artefacts
 import disk
 import tee
 from boots import LOG, STATUS
-from broker import Broker, make_once
+from broker import Broker
 from disk import MIB
 from lab import STUB, Lab
 from machine import note, require
@@ -42,6 +42,7 @@ class PlatformLab(Lab):
         self.secret = os.urandom(32)
         self.options = options
         self.extra = {}
+        self.network = True
         self.make_image(content=4 * MIB, size=24 * MIB)
 
     def serve(self, policy=None):
