@@ -10,6 +10,9 @@
 /* How often one server may let us begin again: it does not say whether that could ever help. */
 #define AGAIN_MAX 2
 
+/* An attempt with less time than this would only fail in a way that says nothing. */
+#define ATTEMPT_LEAST_MS 2000U
+
 struct server {
 	struct exchange_server exchange;
 	bool ended;	       /* nothing more is tried with it */
@@ -23,7 +26,7 @@ struct fetch {
 	char *path;
 	struct server *servers;
 	size_t servers_count;
-	int64_t started_ms;
+	int64_t started_ms, deadline_ms;
 	struct retry retry;
 	bool local; /* failed for a reason of this machine */
 };
@@ -51,8 +54,8 @@ static void note_failure(struct server *server, const struct exchange_failure *f
 static int try_server(struct fetch *fetch, struct server *server, struct secret **ret)
 {
 	struct exchange_failure failure = {};
-	int r = exchange_run(&server->exchange, fetch->options, fetch->path,
-			     fetch->retry.deadline_ms, &failure, ret);
+	int r = exchange_run(&server->exchange, fetch->options, fetch->path, fetch->deadline_ms,
+			     &failure, ret);
 
 	if (r == 0)
 		return 0;
@@ -74,7 +77,7 @@ static int try_servers(struct fetch *fetch, int before, struct secret **ret)
 
 		if (server->ended || now < server->not_before_ms)
 			continue;
-		if (now >= fetch->retry.deadline_ms)
+		if (now >= fetch->deadline_ms)
 			break;
 		r = try_server(fetch, server, ret);
 		if (r == 0 || fetch->local)
@@ -186,7 +189,8 @@ static int prepare(const struct broker_options *options, const char *uri, struct
 		return fail(-EINVAL, "no key broker, no TEE or no time is given");
 	ret->options = options;
 	ret->started_ms = broker_clock_ms();
-	ret->retry.deadline_ms = ret->started_ms + options->deadline_ms;
+	ret->deadline_ms = ret->started_ms + options->deadline_ms;
+	ret->retry.last_ms = ret->deadline_ms - MIN(ATTEMPT_LEAST_MS, options->deadline_ms / 2);
 	ret->servers = calloc(options->servers_count, sizeof(*ret->servers));
 	if (!ret->servers)
 		return -ENOMEM;

@@ -17,9 +17,9 @@ int retry_next(struct retry *retry, int64_t now_ms, int64_t not_before_ms, uint3
 	int64_t from = MAX(now_ms, not_before_ms);
 	uint64_t window;
 
-	if (from >= retry->deadline_ms)
+	if (from >= retry->last_ms)
 		return -ETIMEDOUT;
-	window = (uint64_t)MIN(window_ms(retry->failures), retry->deadline_ms - from);
+	window = (uint64_t)MIN(window_ms(retry->failures), retry->last_ms - from);
 	retry->failures++;
 	*ret_until_ms = from + (int64_t)(window * random >> 32);
 	return 0;

@@ -596,7 +596,7 @@ static void recorded_exchanges(void **state)
 static void windows_grow(void **state)
 {
 	static const int64_t windows[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000};
-	struct retry retry = {.deadline_ms = 1000000};
+	struct retry retry = {.last_ms = 1000000};
 	struct retry lazy = retry;
 	int64_t until;
 
@@ -615,7 +615,7 @@ static void windows_grow(void **state)
 
 static void retry_after_is_a_lower_bound(void **state)
 {
-	struct retry retry = {.deadline_ms = 100000};
+	struct retry retry = {.last_ms = 100000};
 	int64_t until = 0;
 
 	(void)state;
@@ -624,7 +624,7 @@ static void retry_after_is_a_lower_bound(void **state)
 	/* Jitter on top: those who were sent away together do not come back together. */
 	assert_int_equal(retry_next(&retry, 1000, 61000, UINT32_MAX, &until), 0);
 	assert_int_equal(until, 61000 + 2000 - 1);
-	/* Never behind the deadline. */
+	/* Never behind the last time. */
 	assert_int_equal(retry_next(&retry, 1000, 99500, UINT32_MAX, &until), 0);
 	assert_in_range(until, 99500, 99999);
 	until = -1;
@@ -662,7 +662,7 @@ static void storm_is_spread(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < GUESTS; i++)
-		retries[i].deadline_ms = SLOTS * SLOT_MS;
+		retries[i].last_ms = SLOTS * SLOT_MS;
 	for (int64_t now = 0; now < SLOTS * SLOT_MS; now += SLOT_MS) {
 		unsigned int came = 0;
 
