@@ -12,8 +12,7 @@
  * before snp; any machine with a vTPM can be tpm, so that comes last.
  */
 static const struct tee_ops *const platforms[] = {
-	&tee_tdx,    &tee_az_tdx_vtpm, &tee_az_snp_vtpm, &tee_snp, &tee_cca, &tee_tpm,
-	&tee_se,
+	&tee_tdx,    &tee_az_tdx_vtpm, &tee_az_snp_vtpm, &tee_snp, &tee_cca, &tee_se, &tee_tpm,
 #ifdef CVMROOT_SAMPLE_TEE
 	&tee_sample,
 #endif

@@ -83,10 +83,9 @@ class Running:
 class Client:
     """One exchange with sample evidence. Answers are (status, headers, body)."""
 
-    def __init__(self, port, context=None, timeout=10, key=None):
+    def __init__(self, port, context=None, timeout=10, key=None, host="localhost"):
         if context:
-            self.http = http.client.HTTPSConnection("localhost", port, context=context,
-                                                    timeout=timeout)
+            self.http = http.client.HTTPSConnection(host, port, context=context, timeout=timeout)
         else:
             self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         self.key = key or jwk.JWK.generate(kty="EC", crv="P-256")

@@ -49,7 +49,7 @@ class Tpm:
     def extend(self, index, digest):
         self.pcrs[index] = hashlib.sha256(self.pcrs[index] + digest).digest()
 
-    def quote(self, nonce, selection=ALL_PCRS, magic=b"\xffTCG", bank=b"\x00\x0b", kind=b"\x80\x18"):
+    def quote(self, nonce, selection=ALL_PCRS, magic=b"\xffTCG", bank=b"\0\x0b", kind=b"\x80\x18"):
         """(TPMS_ATTEST, RSASSA signature)."""
         chosen = [pcr for index, pcr in enumerate(self.pcrs)
                   if selection[index // 8] >> index % 8 & 1]
