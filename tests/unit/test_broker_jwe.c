@@ -142,7 +142,7 @@ static void keys_are_fresh(void **state)
 		assert_int_equal(key->d->size, 32);
 		assert_string_not_equal(key->x, last);
 		strcpy(last, key->x);
-		if (is_padded(key->x) | is_padded(key->y)) {
+		if (is_padded(key->x) || is_padded(key->y)) {
 			assert_usable(key);
 			padded++;
 		} else if (i == 0) {
