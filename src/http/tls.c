@@ -174,11 +174,12 @@ static struct http *http_of(const SSL *ssl)
 
 static void write_time(const ASN1_TIME *time, char *ret, size_t size)
 {
-	struct tm tm;
+	static const char *const formats[] = {"an unreadable date", "%Y-%m-%d %H:%M UTC"};
+	struct tm tm = {};
+	bool readable = time && ASN1_TIME_to_tm(time, &tm) == 1;
 
-	if (!time || ASN1_TIME_to_tm(time, &tm) != 1 ||
-	    strftime(ret, size, "%Y-%m-%d %H:%M UTC", &tm) == 0)
-		snprintf(ret, size, "a date that cannot be read");
+	if (strftime(ret, size, formats[readable], &tm) == 0)
+		ret[0] = '\0';
 }
 
 /* Only listens: the verdict is OpenSSL's. */
