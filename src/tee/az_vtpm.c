@@ -17,7 +17,7 @@
 /* No index, or one of another form: another machine's, and none of ours. */
 static bool is_not_azure(int r)
 {
-	return r == -ENOENT || r == -EKEYREJECTED || r == -E2BIG;
+	return r == -ENOENT || r == -EKEYREJECTED;
 }
 
 int az_detect(const struct tee_context *context, enum hcl_type type)
