@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 
+import broker
+import message
 import misbehave
 import pki
 import rcar
@@ -116,8 +118,8 @@ def serve(options):
             raise ValueError("--certificate and --key are missing (or --plain)")
         tls = server.tls_context(options.certificate, options.key, options.client_ca)
     wrong = misbehave.Misbehaviours(options.misbehave)
-    broker = rcar.Broker(settings, wrong, store, server.Log(options.log))
-    run(server.Server(options.listen, broker, tls, options.nodelay), options.port_file)
+    answers = broker.Broker(settings, wrong, store, server.Log(options.log))
+    run(server.Server(options.listen, answers, tls, options.nodelay), options.port_file)
 
 
 def run(http, port_file):
@@ -148,7 +150,7 @@ def main(arguments):
             pki.make(options.folder, options.name, options.address)
         else:
             tee_roots.make(options.folder)
-    except (ValueError, OSError, rcar.Problem) as error:
+    except (ValueError, OSError, message.Problem) as error:
         parser.exit(1, f"tests/broker: {error}\n")
     return 0
 

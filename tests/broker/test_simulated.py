@@ -26,6 +26,7 @@ class Simulated(unittest.TestCase):
         if not hasattr(Simulated, "context"):
             Simulated.holder = tempfile.TemporaryDirectory()
             Simulated.folder = Simulated.holder.name
+            unittest.addModuleCleanup(Simulated.holder.cleanup)
             tee_roots.make(cls.folder)
             Simulated.context = verify.Context(folders=[cls.folder])
             with tempfile.TemporaryDirectory() as other:

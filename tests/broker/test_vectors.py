@@ -4,7 +4,6 @@ signed part is changed."""
 
 import base64
 import copy
-import json
 import unittest
 
 from cryptography.hazmat.primitives import serialization
@@ -19,7 +18,7 @@ import verify_cca
 import verify_snp
 import verify_tdx
 import verify_tpm
-from binary import Refused, Reader, base64url_text
+from binary import Refused, base64url_text
 from jose import encode
 
 TRUSTEE = "trustee/deps/verifier/test_data/"
