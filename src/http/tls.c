@@ -174,11 +174,14 @@ static struct http *http_of(const SSL *ssl)
 
 static void write_time(const ASN1_TIME *time, char *ret, size_t size)
 {
-	static const char *const formats[] = {"an unreadable date", "%Y-%m-%d %H:%M UTC"};
 	struct tm tm = {};
-	bool readable = time && ASN1_TIME_to_tm(time, &tm) == 1;
+	size_t used;
 
-	if (strftime(ret, size, formats[readable], &tm) == 0)
+	if (time && ASN1_TIME_to_tm(time, &tm) == 1)
+		used = strftime(ret, size, "%Y-%m-%d %H:%M UTC", &tm);
+	else
+		used = strftime(ret, size, "an unreadable date", &tm);
+	if (used == 0)
 		ret[0] = '\0';
 }
 
