@@ -14,10 +14,12 @@ from machine import require
 # Debian's own, since the broker needs modules of Debian's; another may come first in the PATH.
 PROGRAM = ["/usr/bin/python3", str(artefacts.ROOT / "tests" / "broker")]
 ADDRESS = "10.0.2.2"  # of the host, in QEMU's user network
+ADDRESS_6 = "fec0::2"
+NAME = "broker.test"
 START_SECONDS = 30
 
 
-def make_once(name, verb):
+def make_once(name, verb, *options):
     """A folder that a verb of the broker makes, shared by the scenarios of a run."""
     folder = artefacts.WORK / name
     artefacts.WORK.mkdir(parents=True, exist_ok=True)
@@ -25,7 +27,7 @@ def make_once(name, verb):
         if not folder.exists():
             fresh = folder.with_suffix(".new")
             shutil.rmtree(fresh, ignore_errors=True)
-            subprocess.run([*PROGRAM, verb, str(fresh)], check=True)
+            subprocess.run([*PROGRAM, verb, *options, str(fresh)], check=True)
             fresh.rename(folder)
     return folder
 
@@ -39,7 +41,7 @@ class Broker:
     def __init__(self, folder, resource, secret, policy=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.pki = make_once("pki", "make-pki")
+        self.pki = make_once("pki", "make-pki", "--name", NAME, "--address", ADDRESS_6)
         self.roots = make_once("roots", "make-roots")
         self.resource = resource
         self.secret = self.folder / "secret"
@@ -47,6 +49,8 @@ class Broker:
         self.policy = self.folder / "policy.json"
         self.set_policy(policy or {})
         self.log = self.folder / "log.jsonl"
+        self.listen = "127.0.0.1:0"
+        self.host = ADDRESS  # as the guest calls it
         self.port = None
 
     def set_policy(self, policy):
@@ -54,7 +58,7 @@ class Broker:
 
     @property
     def url(self):
-        return f"https://{ADDRESS}:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     @property
     def ca(self):
@@ -64,7 +68,7 @@ class Broker:
         port_file = self.folder / "port"
         port_file.unlink(missing_ok=True)
         self.process = subprocess.Popen(
-            [*PROGRAM, "serve", "--listen", "127.0.0.1:0", "--port-file", str(port_file),
+            [*PROGRAM, "serve", "--listen", self.listen, "--port-file", str(port_file),
              "--certificate", str(self.pki / "server.pem"), "--key", str(self.pki / "server.key"),
              "--roots", str(self.roots), "--policy", str(self.policy), "--log", str(self.log),
              "--resource", f"{self.resource}={self.secret}"],
