@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -65,21 +66,20 @@ class Broker:
         return (self.pki / "ca.pem").read_text(encoding="ascii")
 
     def __enter__(self):
-        port_file = self.folder / "port"
-        port_file.unlink(missing_ok=True)
+        self.port = None
         self.process = subprocess.Popen(
-            [*PROGRAM, "serve", "--listen", self.listen, "--port-file", str(port_file),
+            [*PROGRAM, "serve", "--listen", self.listen,
              "--certificate", str(self.pki / "server.pem"), "--key", str(self.pki / "server.key"),
              "--roots", str(self.roots), "--policy", str(self.policy), "--log", str(self.log),
              "--resource", f"{self.resource}={self.secret}"],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        # It says that it listens; what it says later is kept, so that it never has to wait.
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # What it says after it has named its port is kept, so that it never has to wait.
         listening = threading.Event()
         threading.Thread(target=self.follow, args=(listening,), daemon=True).start()
-        if not listening.wait(START_SECONDS) or self.process.poll() is not None:
+        listening.wait(START_SECONDS)
+        if not self.port:
             self.__exit__()
             require(False, f"the broker did not start, see {self.folder / 'words'}")
-        self.port = int(port_file.read_text(encoding="ascii"))
         return self
 
     def __exit__(self, *_):
@@ -91,7 +91,8 @@ class Broker:
             for line in self.process.stderr:
                 words.write(line)
                 words.flush()
-                if line.startswith(b"listening"):
+                if match := re.match(rb"listening on port (\d+)", line):
+                    self.port = int(match[1])
                     listening.set()
         listening.set()
 
