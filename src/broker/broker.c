@@ -99,23 +99,21 @@ static int64_t next_possible_ms(const struct fetch *fetch)
 	return first;
 }
 
-/* What each server said, in order; each gets its share of the room. */
+/* What each server said, in order; each gets its share of the room that is left. */
 static void join_sentences(const struct fetch *fetch, char *ret, size_t size)
 {
-	int share = (int)(size / fetch->servers_count);
 	size_t used = 0;
 
 	ret[0] = '\0';
-	for (size_t i = 0; i < fetch->servers_count && used < size; i++) {
+	for (size_t i = 0; i < fetch->servers_count; i++) {
 		const struct server *server = &fetch->servers[i];
-		char one[2 * FAIL_SENTENCE_SIZE];
-		int n;
+		size_t share = (size - used) / (fetch->servers_count - i);
+		int n = snprintf(ret + used, share, "%s%s: %s", i > 0 ? "; " : "",
+				 server->exchange.server->url,
+				 server->sentence[0] ? server->sentence : "was not asked");
 
-		snprintf(one, sizeof(one), "%s: %s", server->exchange.server->url,
-			 server->sentence[0] ? server->sentence : "was not asked");
-		n = snprintf(ret + used, size - used, "%s%.*s", i > 0 ? "; " : "",
-			     share > 3 ? share - 3 : 0, one);
-		used += n > 0 ? (size_t)n : 0;
+		if (share > 0 && n > 0)
+			used += MIN((size_t)n, share - 1);
 	}
 }
 

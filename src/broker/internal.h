@@ -143,6 +143,7 @@ void refusal_read(unsigned int status, const char *body, size_t body_size, struc
 struct retry {
 	int64_t last_ms;       /* no attempt begins at this time or later */
 	unsigned int failures; /* so far */
+	bool ended;	       /* the last attempt was given out */
 };
 
 /*

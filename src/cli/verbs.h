@@ -41,6 +41,7 @@ extern const struct verb verb_check_config;
 extern const struct verb verb_status;
 extern const struct verb verb_ak;
 extern const struct verb verb_evidence;
+extern const struct verb verb_nameservers;
 
 /*
  * 0 in an initrd, by systemd's mark of one; else -EOPNOTSUPP: what ends a boot must not end a

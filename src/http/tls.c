@@ -174,11 +174,15 @@ static struct http *http_of(const SSL *ssl)
 
 static void write_time(const ASN1_TIME *time, char *ret, size_t size)
 {
-	struct tm tm;
+	struct tm tm = {};
+	size_t used;
 
-	if (!time || ASN1_TIME_to_tm(time, &tm) != 1 ||
-	    strftime(ret, size, "%Y-%m-%d %H:%M UTC", &tm) == 0)
-		snprintf(ret, size, "a date that cannot be read");
+	if (time && ASN1_TIME_to_tm(time, &tm) == 1)
+		used = strftime(ret, size, "%Y-%m-%d %H:%M UTC", &tm);
+	else
+		used = strftime(ret, size, "an unreadable date", &tm);
+	if (used == 0)
+		ret[0] = '\0';
 }
 
 /* Only listens: the verdict is OpenSSL's. */

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from jwcrypto import jwe, jwk
 
+import broker
 import misbehave
 import rcar
 import resources
@@ -66,7 +67,7 @@ class Running:
         for name, value in options.items():
             setattr(settings, name, value)
         wrong = misbehave.Misbehaviours(misbehaviours)
-        self.broker = rcar.Broker(settings, wrong, self.store, self.log)
+        self.broker = broker.Broker(settings, wrong, self.store, self.log)
         self.http = server.Server(("127.0.0.1", 0), self.broker, tls)
         self.port = self.http.server_port
 

@@ -3,6 +3,7 @@
 takes the folder of these keys and what is to be wrong, and returns the evidence object."""
 
 import base64
+import functools
 import hashlib
 import json
 import pathlib
@@ -39,11 +40,17 @@ def sized(data, size=2):
     return len(data).to_bytes(size, "big") + data
 
 
-class Tpm:
-    """A vTPM with an attestation key and PCRs that are all zero."""
+@functools.lru_cache(maxsize=None)
+def rsa_key(bits, _number):
+    """One key for each number: making them takes time."""
+    return rsa.generate_private_key(65537, bits)
 
-    def __init__(self, bits=2048):
-        self.key = rsa.generate_private_key(65537, bits)
+
+class Tpm:
+    """A vTPM with an attestation key and PCRs that are all zero; another @number, another key."""
+
+    def __init__(self, number=0, bits=2048):
+        self.key = rsa_key(bits, number)
         self.pcrs = [bytes(32)] * 24
 
     def extend(self, index, digest):
@@ -204,10 +211,22 @@ def azure(folder, tee, report_data, version=2, tpm=None, user_data=None, **wrong
         hcl, hardware = hcl_report(tpm, lambda d: tdx_quote(folder, d, **wrong), 4, user_data)
         name = "td_quote"
     message, signature = tpm.quote(report_data)
+    if version == 0:
+        quote = {"signature": list(signature), "message": list(message),
+                 "pcrs": [list(pcr) for pcr in tpm.pcrs]}
+        return azure_earliest(folder, name, hardware, hcl, quote)
     return {"version": version, "hcl_report": base64.urlsafe_b64encode(hcl).decode(),
             name: base64.urlsafe_b64encode(hardware).decode(),
             "tpm_quote": {"signature": signature.hex(), "message": message.hex(),
                           "pcrs": [pcr.hex() for pcr in tpm.pcrs]}}
+
+
+def azure_earliest(folder, name, hardware, hcl, quote):
+    """The form without a version."""
+    if name == "vcek":
+        text = (pathlib.Path(folder) / "snp-vcek.pem").read_text(encoding="ascii")
+        return {"quote": quote, "report": list(hcl), "vcek": text}
+    return {"tpm_quote": quote, "hcl_report": list(hcl), "td_quote": list(hardware)}
 
 
 def cbor(value):

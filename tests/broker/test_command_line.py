@@ -59,6 +59,7 @@ class CommandLine(unittest.TestCase):
 
     def context(self, ca="ca", client=None):
         context = ssl.create_default_context(cafile=self.pki / f"{ca}.pem")
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
         if client:
             context.load_cert_chain(self.pki / f"{client}.pem", self.pki / f"{client}.key")
         return context

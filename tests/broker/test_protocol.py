@@ -13,6 +13,7 @@ import unittest
 
 import policy
 import simulate
+import tee_roots
 from harness import Client, Running
 from jose import canonical
 
@@ -63,6 +64,20 @@ class Exchange(WithBroker):
         self.assertEqual(client.ask("POST", "/kbs/v0/attest", json.dumps(late))[0], 401)
         self.assertEqual(client.ask("POST", "/kbs/v0/attest", json.dumps(early))[0], 200)
         self.assertEqual(client.open(client.get()[2]), SECRET)
+
+    def test_earliest_azure(self):
+        """A server of version 0.2.0 with its own names, and evidence as it takes it."""
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        tee_roots.make(folder)
+        for tee, name in (("az-snp-vtpm", "azsnpvtpm"), ("az-tdx-vtpm", "aztdxvtpm")):
+            running = self.run_broker(protocol="0.2.0", legacy_names=True, roots=[folder])
+            client = self.client(running)
+            self.assertEqual(client.auth("0.2.0", name)[0], 200)
+            for version, status in ((2, 401), (0, 200)):
+                evidence = simulate.azure(folder, tee, client.digest(additional=False), version)
+                body = json.dumps({"tee-pubkey": client.public, "tee-evidence": evidence})
+                self.assertEqual(client.ask("POST", "/kbs/v0/attest", body)[0], status)
+            self.assertEqual(client.open(client.get()[2]), SECRET)
 
     def test_names(self):
         for legacy, good, bad in ((False, "az-snp-vtpm", "azsnpvtpm"),
@@ -272,7 +287,7 @@ class Policies(WithBroker):
             self.check(running, tpm, good)
 
     def test_attestation_keys(self):
-        running, one, two = self.broker({}), simulate.Tpm(), simulate.Tpm()
+        running, one, two = self.broker({}), simulate.Tpm(), simulate.Tpm(1)
         known = base64.b64encode(one.spki()).decode()
         for trusted, tpm, good in (("any", two, True), ([known], one, True), ([known], two, False),
                                    ([], one, False), ("first", two, True), ("first", one, False),

@@ -26,6 +26,7 @@ class Simulated(unittest.TestCase):
         if not hasattr(Simulated, "context"):
             Simulated.holder = tempfile.TemporaryDirectory()
             Simulated.folder = Simulated.holder.name
+            unittest.addModuleCleanup(Simulated.holder.cleanup)
             tee_roots.make(cls.folder)
             Simulated.context = verify.Context(folders=[cls.folder])
             with tempfile.TemporaryDirectory() as other:
@@ -66,11 +67,11 @@ class Tpm(Simulated):
 
     def test_other_key(self):
         evidence = self.tpm.evidence(REPORT_DATA)
-        evidence["ak_public"] = simulate.Tpm().evidence(REPORT_DATA)["ak_public"]
+        evidence["ak_public"] = simulate.Tpm(1).evidence(REPORT_DATA)["ak_public"]
         self.bad("did not sign", evidence)
 
     def test_short_key(self):
-        self.bad("2048", simulate.Tpm(1024).evidence(REPORT_DATA))
+        self.bad("2048", simulate.Tpm(bits=1024).evidence(REPORT_DATA))
 
     def test_pcr_changed(self):
         evidence = self.tpm.evidence(REPORT_DATA)
@@ -182,8 +183,18 @@ class AzureSnp(Simulated):
         return simulate.azure(self.folder, self.tee, *arguments, **options)
 
     def test_good(self):
-        for version in (1, 2):
+        for version in (0, 1, 2):
             self.good(self.make(REPORT_DATA, version=version))
+
+    def test_legacy(self):
+        """A server this old takes the earliest form only."""
+        context = verify.Context(legacy=True, folders=[self.folder])
+        for version, good in ((0, True), (1, False), (2, False)):
+            evidence = self.make(REPORT_DATA, version=version)
+            if good:
+                verify.verify(self.tee, evidence, REPORT_DATA, None, context)
+            else:
+                self.bad("form without a version", evidence, context=context)
 
     def test_nonce(self):
         self.bad("nonce", self.make(OTHER))
@@ -201,7 +212,8 @@ class AzureSnp(Simulated):
 
     def test_other_key(self):
         mixed = self.make(REPORT_DATA)
-        mixed["tpm_quote"] = self.make(REPORT_DATA)["tpm_quote"]
+        other = self.make(REPORT_DATA, tpm=simulate.Tpm(1))
+        mixed["tpm_quote"] = other["tpm_quote"]
         self.bad("did not sign", mixed)
 
     def test_init_data(self):
@@ -220,7 +232,7 @@ class AzureTdx(AzureSnp):
     def test_vmpl(self):
         """There is no such thing here; a quote about something else instead."""
         mixed = self.make(REPORT_DATA)
-        mixed["td_quote"] = self.make(REPORT_DATA)["td_quote"]
+        mixed["td_quote"] = self.make(REPORT_DATA, tpm=simulate.Tpm(1))["td_quote"]
         self.bad("other runtime data", mixed)
 
 

@@ -88,15 +88,17 @@ def load_unit():
 
 
 def load_s390x():
-    """The same, big-endian, in an emulator. What there is to run is known before it is built."""
+    """The same, big-endian, in an emulator: the native build tells what there is."""
     emulator = ["qemu-s390x", "-L", str(S390X / "sysroot")]
     tests = []
     for test in unit_tests(BUILDS[""]):
         program = S390X / pathlib.Path(test.command[0]).relative_to(BUILDS[""])
         tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 600,
                           S390X_ENVIRONMENT))
-    script = str(ROOT / "tests" / "s390x" / "prepare")
-    return Suite("s390x", tests, jobs=2, prepare=Test("prepare", [script], 900))
+    scripts_folder = ROOT / "tests" / "s390x"
+    tests.append(Test("same-manifest", [str(scripts_folder / "same-manifest")], 300))
+    prepare = Test("prepare", [str(scripts_folder / "prepare")], 900)
+    return Suite("s390x", tests, jobs=2, prepare=prepare)
 
 
 def load_power():
