@@ -112,5 +112,7 @@ def storm(place):
 @case("storm-retry-after", 300)
 def storm_retry_after(place):
     """All are told the same time, and nobody comes before it."""
-    _, refused, taken = run_storm(place, CLIENTS, f"unavailable={CLIENTS}:2@auth")
+    clients, refused, taken = run_storm(place, CLIENTS, f"unavailable={CLIENTS}:2@auth")
     need(min(taken) - min(refused) >= 2, "somebody came back before the time")
+    waits = [seconds for client in clients for seconds in client.waits()]
+    need(min(waits) >= 2, f"a client meant to come back after {min(waits)} s, not 2")
