@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "unit.h"
+#include "vectors.h"
 
 #include "base/error.h"
 #include "base/json.h"
@@ -41,31 +41,29 @@ int __wrap_ioctl(int fd, unsigned long command, void *argument);
 
 static uint8_t *make_snp(const uint8_t *report_data, size_t *ret_size)
 {
-	uint8_t *report = calloc(1, SNP_SIZE);
+	uint8_t report[SNP_SIZE] = {};
 
-	assert_non_null(report);
 	report[0] = 3;
 	report[0x30] = (uint8_t)kernel.vmpl;
 	memcpy(report + 0x50, report_data, 64);
 	memset(report + 0x90, 0x4d, 48);
 	memcpy(report + 0xc0, kernel.bound, 32);
 	report[0x188] = 0x19;
-	*ret_size = SNP_SIZE;
-	return report;
+	*ret_size = sizeof(report);
+	return exact_copy(report, sizeof(report));
 }
 
 static uint8_t *make_quote(const uint8_t *report_data, size_t *ret_size)
 {
-	uint8_t *quote = calloc(1, QUOTE_SIZE);
+	uint8_t quote[QUOTE_SIZE] = {};
 
-	assert_non_null(quote);
 	quote[0] = 4, quote[2] = 2, quote[4] = 0x81;
 	memset(quote + 48 + 136, 0x4d, 48);
 	memcpy(quote + 48 + 184, kernel.bound, 48);
 	memcpy(quote + 48 + 520, report_data, 64);
 	quote[48 + 584] = 8;
-	*ret_size = QUOTE_SIZE;
-	return quote;
+	*ret_size = sizeof(quote);
+	return exact_copy(quote, sizeof(quote));
 }
 
 /* Tag 399 {44234: h'00', 44241: 18([h'', {}, {10: ..., 44235: ..., 44238: h'4d4d'}, h'00'])} */
