@@ -12,7 +12,12 @@
  * before snp; any machine with a vTPM can be tpm, so that comes last.
  */
 static const struct tee_ops *const platforms[] = {
-	&tee_tdx,    &tee_az_tdx_vtpm, &tee_az_snp_vtpm, &tee_snp, &tee_cca, &tee_tpm,
+	&tee_tdx,	  /* Intel */
+	&tee_az_tdx_vtpm, /* Intel, on Azure */
+	&tee_az_snp_vtpm, /* AMD, on Azure */
+	&tee_snp,	  /* AMD */
+	&tee_cca,	  /* Arm */
+	&tee_tpm,	  /* last: any machine can have a TPM */
 #ifdef CVMROOT_SAMPLE_TEE
 	&tee_sample,
 #endif

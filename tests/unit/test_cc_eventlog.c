@@ -212,6 +212,24 @@ static void bad_entries_are_refused(void **state)
 	assert_int_equal(used_size(log, 69 + size, &used), -EBADMSG);
 }
 
+/* Eight digests of known algorithms, and one more. */
+static void many_digests_are_refused(void **state)
+{
+	uint8_t aael[12 + 9 * 22 + 4] = {4, 0, 0, 0, 6};
+	size_t made;
+	uint8_t *log;
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		aael[12 + 22 * i] = 4; /* SHA-1 */
+	aael[8] = 8;
+	assert_int_equal(cc_eventlog_make(NULL, 0, aael, sizeof(aael) - 22, &log, &made), 0);
+	free(log);
+	aael[12 + 22 * 8] = 4;
+	aael[8] = 9;
+	assert_int_equal(cc_eventlog_make(NULL, 0, aael, sizeof(aael), &log, &made), -EBADMSG);
+}
+
 /* No padding is looked for in the runtime log: nobody puts any there. */
 static void cut_runtime_logs_are_refused(void **state)
 {
@@ -248,6 +266,9 @@ static void large_logs_are_refused(void **state)
 	assert_int_equal(cc_eventlog_make(ccel, size - 1, NULL, 0, &log, &used), 0);
 	assert_int_equal(used, CC_EVENTLOG_LIMIT + 8);
 	free(log);
+	/* So much padding is nothing that firmware leaves. */
+	memset(ccel + 28, 0, 4);
+	assert_int_equal(cc_eventlog_make(ccel, size, NULL, 0, &log, &used), -E2BIG);
 }
 
 int main(void)
@@ -260,6 +281,7 @@ int main(void)
 		cmocka_unit_test(agents_own_log_is_taken),
 		cmocka_unit_test(cut_firmware_logs_are_refused),
 		cmocka_unit_test(bad_entries_are_refused),
+		cmocka_unit_test(many_digests_are_refused),
 		cmocka_unit_test(cut_runtime_logs_are_refused),
 		cmocka_unit_test(large_logs_are_refused),
 	};

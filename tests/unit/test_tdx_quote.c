@@ -182,8 +182,9 @@ static void other_headers_are_refused(void **state)
 		{5, 3, 48, 1},	     /* body type 1: SGX */
 		{5, 3, 48, 2},	     /* size of the other type */
 		{5, 2, 48, 3},	     /* the same */
+		{5, 2, 50, 0},	     /* size of the body */
 		{5, 3, 49, 1},	     /* upper byte of the type */
-		{5, 3, 50, 0},	     /* size of the body */
+		{5, 3, 50, 0},	     /* the same */
 		{5, 3, 53, 1},	     /* its upper byte */
 		{4, 2, 48 + 584, 0}, /* no signature */
 		{4, 2, 48 + 584, 6}, /* a longer one */

@@ -384,8 +384,14 @@ static void other_errors_end_it(void **state)
 
 static void generation_must_be_a_number(void **state)
 {
-	static const char *const texts[] = {
-		"", "\n", "7x\n", "-1\n", " 7\n", "0x7\n", "18446744073709551616\n"};
+	static const char *const texts[] = {"",
+					    "\n",
+					    "7x\n",
+					    "-1\n",
+					    " 7\n",
+					    "0x7\n",
+					    "18446744073709551616\n",
+					    "99999999999999999999\n"};
 
 	(void)state;
 	for (unsigned int i = 0; i < ARRAY_SIZE(texts); i++) {
