@@ -30,7 +30,8 @@ start_reference_broker() {
 
 # The vTPM's attestation key is made at the first boot; the broker trusts the first that it sees.
 set_policy() { # ALLOW
-	printf '{"allow": %s, "tpm": {"trusted_aks": "first"}}\n' "$1" >"$work/broker/policy.json.new"
+	printf '{"allow": %s, "tpm": {"trusted_aks": "first"}}\n' "$1" \
+		>"$work/broker/policy.json.new"
 	mv "$work/broker/policy.json.new" "$work/broker/policy.json"
 }
 

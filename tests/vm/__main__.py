@@ -15,7 +15,8 @@ import refusals
 import signed
 from scenario import SCENARIOS, Skip
 
-MODULES = (boots, faults, refusals, chain, signed, platforms, network)  # each registers its scenarios
+# Each registers its scenarios.
+MODULES = (boots, faults, refusals, chain, signed, platforms, network)
 SKIP_STATUS = 77
 
 

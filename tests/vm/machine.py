@@ -89,9 +89,9 @@ class Machine:
     """
     A virtual machine in @folder: drives, a vTPM or none, and either a kernel with an initrd or
     firmware that boots the first drive. With @secure_boot the firmware starts only programs that
-    are signed with the key of Debian's test firmware (SNAKEOIL_KEY). With @network it has a card, and
-    the host's loopback is at 10.0.2.2; a text is further options of QEMU's user network. @options
-    are QEMU's, as they are.
+    are signed with the key of Debian's test firmware (SNAKEOIL_KEY). With @network it has a card,
+    and the host's loopback is at 10.0.2.2; a text is further options of QEMU's user network.
+    @options are QEMU's, as they are.
     """
 
     def __init__(self, folder, drives, tpm=None, kernel=None, initrd=None, command_line="",
