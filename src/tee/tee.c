@@ -12,7 +12,10 @@
  * before snp; any machine with a vTPM can be tpm, so that comes last.
  */
 static const struct tee_ops *const platforms[] = {
-	&tee_tdx,    &tee_snp, &tee_cca, &tee_se,
+	&tee_tdx, /* Intel */
+	&tee_snp, /* AMD */
+	&tee_cca, /* Arm */
+	&tee_se,  /* IBM */
 #ifdef CVMROOT_SAMPLE_TEE
 	&tee_sample,
 #endif
