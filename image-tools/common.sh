@@ -118,18 +118,18 @@ suite_packages() { # SUITE
 		linux-image-cloud-amd64 systemd systemd-sysv udev dbus kmod zstd login passwd
 		dracut dmsetup cryptsetup-bin e2fsprogs systemd-boot-efi
 		libcryptsetup12 libdevmapper1.02.1 libjansson4 libfdisk1 libblkid1 libuuid1
-		libtss2-esys-3.0.2-0 libgcc-s1
+		libtss2-esys-3.0.2-0 libgcc-s1 libjose0
 	)
 	case $1 in
 	trixie)
 		printf '%s\n' systemd-cryptsetup \
 			"${common[@]/%libtss2-esys-3.0.2-0/libtss2-esys-3.0.2-0t64}" \
 			libtss2-mu-4.0.1-0t64 libtss2-rc0t64 libtss2-tcti-device0t64 \
-			libext2fs2t64 libssl3t64
+			libext2fs2t64 libssl3t64 libcurl4t64
 		;;
 	bookworm)
 		printf '%s\n' "${common[@]}" \
-			libtss2-mu0 libtss2-rc0 libtss2-tcti-device0 libext2fs2 libssl3
+			libtss2-mu0 libtss2-rc0 libtss2-tcti-device0 libext2fs2 libssl3 libcurl4
 		;;
 	*) die "unknown suite $1: trixie and bookworm are known" ;;
 	esac

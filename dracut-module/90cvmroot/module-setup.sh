@@ -50,6 +50,12 @@ cvmroot_drivers=(
     efivarfs autofs4 virtio_rng
 )
 
+# For a key broker. In a cloud the virtual function of a card may be what carries the traffic.
+cvmroot_network_drivers=(
+    virtio_net hv_netvsc mana gve ena vmxnet3 xen-netfront ibmveth qeth_l2
+    e1000 e1000e igb igbvf ixgbe ixgbevf iavf mlx5_core af_packet
+)
+
 # called by dracut
 check() {
     require_binaries cvmroot dmsetup || return 1
@@ -81,6 +87,20 @@ cvmroot_module_dir() {
 # called by dracut
 installkernel() {
     hostonly='' instmods "${cvmroot_drivers[@]}"
+    if cvmroot_wants_network; then
+        hostonly='' instmods "${cvmroot_network_drivers[@]}"
+    fi
+}
+
+# cvmroot_network=yes|no in dracut's configuration decides; else the configuration that goes into
+# the initrd does, as the program itself reads it.
+cvmroot_wants_network() {
+    local config="${dracutsysrootdir-}/etc/cvmroot/cvmroot.toml"
+    case ${cvmroot_network-auto} in
+    yes) return 0 ;;
+    no) return 1 ;;
+    esac
+    [[ -e $config ]] && cvmroot check-config --needs-network "$config" > /dev/null 2>&1
 }
 
 # called by dracut
@@ -92,6 +112,9 @@ install() {
     cvmroot_install_fsck
     cvmroot_install_udev
     cvmroot_install_masks
+    if cvmroot_wants_network; then
+        cvmroot_install_network
+    fi
     # Only "base" would write it, which comes with a shell.
     [[ -e $initdir/etc/initrd-release ]] || echo "NAME=cvmroot" > "$initdir/etc/initrd-release"
     grep -qs '^root:' "$initdir/etc/passwd" ||
@@ -172,6 +195,47 @@ cvmroot_install_udev() {
     inst_rules 10-dm.rules 13-dm-disk.rules 55-dm.rules 60-persistent-storage-dm.rules \
         95-dm-notify.rules
     inst_simple "$moddir/11-cvmroot.rules" /etc/udev/rules.d/11-cvmroot.rules
+}
+
+# systemd-networkd by itself: dracut's module of that name comes with shell hooks, and is a package
+# of its own. dracut's NetworkManager, where it was asked for, does the work instead.
+cvmroot_install_network() {
+    local etc="$initdir/etc" unit
+    if dracut_module_included network-manager; then
+        return 0
+    fi
+    if [[ ! -x ${dracutsysrootdir-}$systemdutildir/systemd-networkd ]]; then
+        dfatal "cvmroot: a key broker needs the network, and there is no systemd-networkd here"
+        exit 1
+    fi
+    inst_multiple \
+        "$systemdutildir"/systemd-networkd \
+        "$systemdutildir"/systemd-network-generator \
+        "$systemdsystemunitdir"/systemd-networkd.service \
+        "$systemdsystemunitdir"/systemd-network-generator.service \
+        "$systemdsystemunitdir"/network-pre.target \
+        "$systemdsystemunitdir"/network.target \
+        "$systemdsystemunitdir"/cvmroot-nameservers.service \
+        "$systemdutildir"/network/99-default.link
+    # Names that the booted system cannot give any more, once the link is up.
+    inst_multiple -o "${dracutsysrootdir-}"/etc/systemd/network/*.link
+    inst_simple "$moddir/99-cvmroot.network" "$systemdutildir/network/99-cvmroot.network"
+    inst_simple "$moddir/networkd.conf" \
+        /etc/systemd/system/systemd-networkd.service.d/90-cvmroot.conf
+    for unit in systemd-networkd.service systemd-network-generator.service; do
+        # Older ones do not know the word, and take none.
+        if grep -q '^ImportCredential=' "$initdir$systemdsystemunitdir/$unit"; then
+            inst_simple "$moddir/no-credentials.conf" \
+                "/etc/systemd/system/$unit.d/91-cvmroot.conf"
+        fi
+    done
+    for unit in passwd group; do
+        grep -qs '^systemd-network:' "$etc/$unit" ||
+            grep '^systemd-network:' "${dracutsysrootdir-}/etc/$unit" >> "$etc/$unit"
+    done
+    echo "hosts: files dns" > "$etc/nsswitch.conf"
+    echo "127.0.0.1 localhost" > "$etc/hosts"
+    : > "$etc/resolv.conf"
 }
 
 cvmroot_install_masks() {

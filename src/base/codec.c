@@ -50,7 +50,7 @@ int hex_decode(const char *text, size_t text_size, void *ret, size_t size)
 
 /* The two digits in which the alphabets of RFC 4648 differ. */
 struct base64_alphabet {
-	char digit_62, digit_63;
+	uint8_t digit_62, digit_63;
 };
 static const struct base64_alphabet standard = {'+', '/'}, url_safe = {'-', '_'};
 
@@ -59,8 +59,8 @@ static char base64_digit(const struct base64_alphabet *alphabet, uint32_t value)
 	return (char)((in_range(value, 0, 25) & ('A' + value)) |
 		      (in_range(value, 26, 51) & ('a' + value - 26)) |
 		      (in_range(value, 52, 61) & ('0' + value - 52)) |
-		      (in_range(value, 62, 62) & (uint32_t)alphabet->digit_62) |
-		      (in_range(value, 63, 63) & (uint32_t)alphabet->digit_63));
+		      (in_range(value, 62, 62) & alphabet->digit_62) |
+		      (in_range(value, 63, 63) & alphabet->digit_63));
 }
 
 /* Without padding and NUL; the number of digits. */
@@ -102,8 +102,8 @@ static uint32_t base64_value(const struct base64_alphabet *alphabet, uint32_t c)
 {
 	uint32_t upper = in_range(c, 'A', 'Z'), lower = in_range(c, 'a', 'z');
 	uint32_t digit = in_range(c, '0', '9');
-	uint32_t is_62 = in_range(c, (uint32_t)alphabet->digit_62, (uint32_t)alphabet->digit_62);
-	uint32_t is_63 = in_range(c, (uint32_t)alphabet->digit_63, (uint32_t)alphabet->digit_63);
+	uint32_t is_62 = in_range(c, alphabet->digit_62, alphabet->digit_62);
+	uint32_t is_63 = in_range(c, alphabet->digit_63, alphabet->digit_63);
 
 	return (upper & (c - 'A')) | (lower & (c - 'a' + 26)) | (digit & (c - '0' + 52)) |
 	       (is_62 & 62) | (is_63 & 63) | (~(upper | lower | digit | is_62 | is_63) & 255);

@@ -180,7 +180,7 @@ static int parse_table(struct toml_scan *scan, struct toml *toml)
 	if (scan_peek(scan, 0) == '[')
 		return scan_fail(scan, -EBADMSG, "an array of tables is not supported here");
 	scan_blanks(scan);
-	r = scan_name(scan, &name);
+	r = scan_table_name(scan, &name);
 	if (r < 0)
 		return r;
 	scan->table = name;

@@ -6,9 +6,10 @@
 
 /*
  * A strict reader of the part of TOML 1.0 that configuration, initdata and provisioner answers use:
- * tables of one level, bare and quoted keys, basic, literal and multi-line literal strings, decimal
- * and 0x integers, booleans, arrays of strings and arrays of integers, comments. Anything else of
- * TOML is refused with "not supported here"; a key or table that comes twice is refused. Pure.
+ * tables of one level or, by bare names, of two ("[kbs.spare]" is the table "kbs.spare"), bare and
+ * quoted keys, basic and literal strings of one line or of several, decimal and 0x integers,
+ * booleans, arrays of strings and arrays of integers, comments. Anything else of TOML is refused
+ * with "not supported here"; a key or table that comes twice is refused. Pure.
  */
 
 #define TOML_SIZE_LIMIT (512 * KIB)

@@ -207,7 +207,32 @@ static int single_line_string(struct toml_scan *scan, int quote)
 	return r;
 }
 
-static int multi_line_string(struct toml_scan *scan)
+/* A backslash at the end of a line joins it with the next text, whatever blanks are between. */
+static bool take_joined_lines(struct toml_scan *scan)
+{
+	struct toml_scan ahead = *scan;
+
+	take(&ahead);
+	scan_blanks(&ahead);
+	if (!take_newline(&ahead))
+		return false;
+	do
+		scan_blanks(&ahead);
+	while (take_newline(&ahead));
+	scan->text = ahead.text;
+	scan->line = ahead.line;
+	return true;
+}
+
+static int multi_line_escape(struct toml_scan *scan)
+{
+	if (take_joined_lines(scan))
+		return 0;
+	take(scan);
+	return escape(scan);
+}
+
+static int multi_line_string(struct toml_scan *scan, int quote, const char *quotes)
 {
 	unsigned int begin = scan->line;
 	int r = 0;
@@ -218,7 +243,7 @@ static int multi_line_string(struct toml_scan *scan)
 		int c = scan_peek(scan, 0);
 
 		/* One or two quotes more than three belong to the string. */
-		if (c == '\'' && scan_peek(scan, 3) != '\'' && scan_take(scan, "'''"))
+		if (c == quote && scan_peek(scan, 3) != quote && scan_take(scan, quotes))
 			return append(scan, '\0');
 		if (c < 0) {
 			scan->line = begin;
@@ -231,7 +256,7 @@ static int multi_line_string(struct toml_scan *scan)
 		if (is_control(c))
 			return scan_fail(scan, -EBADMSG, "control character 0x%02x in a string",
 					 (unsigned int)c);
-		r = append(scan, take(scan));
+		r = c == '\\' && quote == '"' ? multi_line_escape(scan) : append(scan, take(scan));
 	}
 	return r;
 }
@@ -242,10 +267,9 @@ int scan_string(struct toml_scan *scan, const char **ret)
 	int r;
 
 	if (scan_take(scan, "\"\"\""))
-		return scan_fail(scan, -EBADMSG,
-				 "a multi-line string with \"\"\" is not supported here; use '''");
-	if (scan_take(scan, "'''"))
-		r = multi_line_string(scan);
+		r = multi_line_string(scan, '"', "\"\"\"");
+	else if (scan_take(scan, "'''"))
+		r = multi_line_string(scan, '\'', "'''");
 	else
 		r = single_line_string(scan, scan_peek(scan, 0));
 	if (r == 0)
@@ -259,21 +283,20 @@ static bool is_bare(int c)
 	       c == '_' || c == '-';
 }
 
-int scan_name(struct toml_scan *scan, const char **ret)
+static int bare_part(struct toml_scan *scan)
 {
-	const char *begin = string_begin(scan);
-	int quote = scan_peek(scan, 0), r = 0;
+	int r = 0;
 
-	if (quote == '"' || quote == '\'') {
-		r = single_line_string(scan, quote);
-	} else {
-		while (r == 0 && is_bare(scan_peek(scan, 0)))
-			r = append(scan, take(scan));
-		if (r == 0)
-			r = append(scan, '\0');
-	}
-	if (r < 0)
-		return r;
+	if (!is_bare(scan_peek(scan, 0)))
+		return scan_fail(scan, -EBADMSG, "a name is missing");
+	while (r == 0 && is_bare(scan_peek(scan, 0)))
+		r = append(scan, take(scan));
+	return r;
+}
+
+/* What was taken since @begin is a name, but for its NUL when it was bare. */
+static int end_name(struct toml_scan *scan, const char *begin)
+{
 	if (begin[0] == '\0')
 		return scan_fail(scan, -EBADMSG, "a name is missing");
 	if (strlen(begin) > TOML_NAME_MAX)
@@ -281,8 +304,47 @@ int scan_name(struct toml_scan *scan, const char **ret)
 	scan_blanks(scan);
 	if (scan_peek(scan, 0) == '.')
 		return scan_fail(scan, -EBADMSG, "a dotted name is not supported here");
-	*ret = begin;
 	return 0;
+}
+
+int scan_name(struct toml_scan *scan, const char **ret)
+{
+	const char *begin = string_begin(scan);
+	int quote = scan_peek(scan, 0), r;
+
+	if (quote == '"' || quote == '\'')
+		r = single_line_string(scan, quote);
+	else
+		r = bare_part(scan);
+	if (r == 0 && quote != '"' && quote != '\'')
+		r = append(scan, '\0');
+	if (r == 0)
+		r = end_name(scan, begin);
+	if (r == 0)
+		*ret = begin;
+	return r;
+}
+
+int scan_table_name(struct toml_scan *scan, const char **ret)
+{
+	const char *begin = string_begin(scan);
+	int r;
+
+	if (!is_bare(scan_peek(scan, 0)))
+		return scan_name(scan, ret);
+	r = bare_part(scan);
+	if (r == 0 && scan_take(scan, ".")) {
+		r = append(scan, '.');
+		if (r == 0)
+			r = bare_part(scan);
+	}
+	if (r == 0)
+		r = append(scan, '\0');
+	if (r == 0)
+		r = end_name(scan, begin);
+	if (r == 0)
+		*ret = begin;
+	return r;
 }
 
 /* ---- Integers ---- */

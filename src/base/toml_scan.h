@@ -34,7 +34,9 @@ int scan_line_end(struct toml_scan *scan);
 
 /* A bare or quoted name. */
 int scan_name(struct toml_scan *scan, const char **ret);
-/* A basic, literal or multi-line literal string. */
+/* The same for a table, which may be bare and of two parts: "kbs.spare". */
+int scan_table_name(struct toml_scan *scan, const char **ret);
+/* A basic or literal string, of one line or of several. */
 int scan_string(struct toml_scan *scan, const char **ret);
 int scan_integer(struct toml_scan *scan, int64_t *ret);
 

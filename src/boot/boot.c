@@ -2,6 +2,7 @@
 #include "boot/boot.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/uevent.h"
 #include "boot/context.h"
 #include "boot/state.h"
@@ -15,6 +16,9 @@ static void boot_done(struct boot *boot)
 	partition_free(boot->partition);
 	measure_free(boot->measure);
 	tpm2_binding_done(&boot->binding);
+	secret_free(boot->fetched);
+	initdata_free(boot->initdata);
+	config_free(boot->initdata_config);
 	tpm_free(boot->tpm);
 }
 
@@ -43,24 +47,32 @@ static int wait_for_tpm(unsigned int wait_seconds)
 	return r == -ETIMEDOUT ? 0 : r;
 }
 
+/* A machine may do without a TPM when no provider of the configuration needs one. */
 static int open_tpm(struct boot *boot)
 {
 	int r = wait_for_tpm(boot->config->wait_seconds);
 
 	if (r == 0)
 		r = tpm_open(&boot->tpm);
-	if (r < 0)
-		return r;
-	r = tpm2_binding_load(boot->config, &boot->binding);
-	if (r < 0)
-		return r;
-	return measure_open(boot->tpm, &boot->measure);
+	if (r == -ENODEV && !provider_needs_tpm(boot->config)) {
+		log_info("this machine has no TPM: nothing is measured, and only the key broker "
+			 "knows the root");
+		fail_clear();
+		return 0;
+	}
+	return r;
 }
 
 static int recall(struct boot *boot, enum remembered *ret)
 {
-	int r = tpm_record_read(boot->tpm, boot->config->tpm2_nv_index, &boot->binding.binding,
-				&boot->record);
+	int r;
+
+	if (!boot_has_memory(boot)) {
+		*ret = REMEMBERED_ELSEWHERE;
+		return 0;
+	}
+	r = tpm_record_read(boot->tpm, boot->config->tpm2_nv_index, &boot->binding.binding,
+			    &boot->record);
 
 	if (r == -ENOENT) {
 		fail_clear();
@@ -208,8 +220,11 @@ static int measure_root(struct boot *boot, const struct root *root)
 static int check_closed(struct boot *boot)
 {
 	struct tpm_pcr_values values;
-	int r = tpm_pcr_read(boot->tpm, boot->config->tpm2_bank, 1U << TPM_PCR_IDENTITY, &values);
+	int r;
 
+	if (!boot->tpm)
+		return 0;
+	r = tpm_pcr_read(boot->tpm, boot->config->tpm2_bank, 1U << TPM_PCR_IDENTITY, &values);
 	if (r == 0 && tpm_pcr_is_zero(&values, TPM_PCR_IDENTITY))
 		r = fail(-EIO,
 			 "PCR 15 is still zero after the volume key was measured into it: the "
@@ -249,10 +264,15 @@ static int prepare(struct boot *boot)
 	int r;
 
 	boot_progress_state(boot, BOOT_WAITING);
-	r = load_manifest(boot);
-	if (r < 0)
-		return r;
 	r = open_tpm(boot);
+	if (r == 0)
+		r = boot_take_initdata(boot);
+	if (r == 0)
+		r = load_manifest(boot);
+	if (r == 0)
+		r = tpm2_binding_load(boot->config, &boot->binding);
+	if (r == 0)
+		r = measure_open(boot->tpm, &boot->measure);
 	if (r < 0)
 		return r;
 	return partition_find(boot->config->partition, boot->config->wait_seconds,

@@ -13,9 +13,11 @@
 
 /* What one run of cvmroot boot works with. Owned by boot_run(). */
 struct boot {
-	const struct config *config;
+	const struct config *config; /* the initrd's, or the one that initdata brings */
+	struct config *initdata_config;
+	struct initdata *initdata; /* bound by the TEE; NULL: none is asked for */
 	struct boot_status status;
-	struct tpm *tpm;
+	struct tpm *tpm; /* NULL: the machine has none, and no provider needs one */
 	struct tpm2_binding binding;
 	struct measure *measure;
 	struct partition *partition;
@@ -24,7 +26,14 @@ struct boot {
 	struct disk_io io;
 	bool has_record;
 	struct tpm_record record;
+	struct secret *fetched; /* from a broker, until the root is unlocked */
 };
+
+/* Only a TPM remembers across boots which volume is ours; without one the broker's key tells. */
+static inline bool boot_has_memory(const struct boot *boot)
+{
+	return boot->tpm != NULL;
+}
 
 /* What the steps below end with: an opened, authenticated, measured-to-be root. */
 struct root {
@@ -32,7 +41,7 @@ struct root {
 	struct luks_header *header;
 	struct luks_facts facts;
 	struct secret *volume_key;
-	const char *provider;
+	char provider[STATUS_PROVIDER_SIZE]; /* "tpm2"; "kbs+tpm2" when both were needed */
 };
 void root_done(struct root *root);
 
@@ -42,6 +51,15 @@ int boot_fresh(struct boot *boot, struct root *ret);
 int boot_resume(struct boot *boot, struct root *ret);
 /* The header at the front of the partition; ACTION_FINISH and ACTION_REOPEN (reopen.c). */
 int boot_reopen(struct boot *boot, struct root *ret);
+
+/*
+ * Take the configuration that the initdata document brings, once the TEE has confirmed its digest
+ * (initdata.c). Does nothing when the initrd's configuration asks for none.
+ */
+int boot_take_initdata(struct boot *boot);
+
+/* What the providers get to work with, for the volume of this UUID (unlock.c). */
+struct provider_context boot_provider_context(struct boot *boot, const uint8_t *luks_uuid);
 
 /*
  * Unlock a header by the configured providers, in their order, and hold the result against the
@@ -76,6 +94,8 @@ int boot_convert(struct boot *boot, const struct root *root);
 void boot_progress_state(struct boot *boot, enum boot_state state);
 /* Into the status file only: the console gets the sentence when the machine goes down. */
 void boot_progress_failed(struct boot *boot, const char *sentence);
+/* The waiting of struct provider_context, over a struct boot. */
+void boot_progress_waiting(const char *sentence, unsigned int seconds, void *context);
 /* convert_progress_callback over a struct boot. */
 void boot_progress(const struct convert_progress *progress, void *context);
 

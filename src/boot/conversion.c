@@ -30,6 +30,8 @@ int boot_remember(struct boot *boot, enum tpm_record_state state, const struct l
 {
 	int r;
 
+	if (!boot_has_memory(boot))
+		return 0;
 	boot->record.state = state;
 	boot->record.epoch = facts->epoch;
 	memcpy(boot->record.luks_uuid, facts->uuid, UUID_SIZE);

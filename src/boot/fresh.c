@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "crypto/volume_key.h"
+#include "keys/combine.h"
 
 #include <string.h>
 
@@ -24,10 +25,9 @@ static void enrolment_done(struct enrolment *enrolment)
 	}
 }
 
-static int enrol_all(struct boot *boot, struct enrolment *ret)
+static int enrol_all(struct boot *boot, const struct luks_facts *facts, struct enrolment *ret)
 {
-	const struct provider_context context = {
-		.config = boot->config, .tpm = boot->tpm, .binding = &boot->binding.binding};
+	const struct provider_context context = boot_provider_context(boot, facts->uuid);
 
 	for (size_t i = 0; i < boot->config->providers_count; i++) {
 		const struct key_provider_ops *provider;
@@ -77,21 +77,53 @@ static int make_facts(struct boot *boot, const struct secret *volume_key, struct
 	return 0;
 }
 
+/* rule = "any": a keyslot for each provider. */
+static int make_header_any(const struct enrolment *enrolment, const struct luks_facts *facts,
+			   const struct secret *volume_key, uint8_t **ret, size_t *ret_size)
+{
+	struct luks_slot slots[CONFIG_PROVIDERS_MAX];
+
+	for (size_t i = 0; i < enrolment->count; i++)
+		slots[i] = (struct luks_slot){
+			.passphrase = enrolment->passphrases[i],
+			.token = enrolment->tokens[i],
+		};
+	return luks_header_make(facts, volume_key, slots, enrolment->count, ret, ret_size);
+}
+
+/* rule = "all": one keyslot, of whose passphrase each provider has a part. */
+static int make_header_all(const struct boot *boot, const struct enrolment *enrolment,
+			   const struct luks_facts *facts, const struct secret *volume_key,
+			   uint8_t **ret, size_t *ret_size)
+{
+	cleanup(secret_freep) struct secret *passphrase = NULL;
+	struct key_part parts[CONFIG_PROVIDERS_MAX];
+	struct luks_slot slot = {.parts = enrolment->tokens, .parts_count = enrolment->count};
+	int r;
+
+	for (size_t i = 0; i < enrolment->count; i++)
+		parts[i] = (struct key_part){
+			.provider = boot->config->providers[i],
+			.secret = enrolment->passphrases[i],
+		};
+	r = key_combine(parts, enrolment->count, &passphrase);
+	if (r < 0)
+		return r;
+	slot.passphrase = passphrase;
+	return luks_header_make(facts, volume_key, &slot, 1, ret, ret_size);
+}
+
 static int make_header(struct boot *boot, const struct luks_facts *facts,
 		       const struct secret *volume_key, uint8_t **ret, size_t *ret_size)
 {
 	cleanup(enrolment_done) struct enrolment enrolment = {};
-	struct luks_slot slots[CONFIG_PROVIDERS_MAX];
-	int r = enrol_all(boot, &enrolment);
+	int r = enrol_all(boot, facts, &enrolment);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < enrolment.count; i++)
-		slots[i] = (struct luks_slot){
-			.passphrase = enrolment.passphrases[i],
-			.token = enrolment.tokens[i],
-		};
-	return luks_header_make(facts, volume_key, slots, enrolment.count, ret, ret_size);
+	if (boot->config->rule == RULE_ALL)
+		return make_header_all(boot, &enrolment, facts, volume_key, ret, ret_size);
+	return make_header_any(&enrolment, facts, volume_key, ret, ret_size);
 }
 
 /* The record as it will be, in memory only: what boot_unlock() holds the new header against. */
@@ -100,6 +132,8 @@ static int expect_record(struct boot *boot, const struct luks_facts *facts)
 	boot->record = (struct tpm_record){.epoch = facts->epoch};
 	memcpy(boot->record.luks_uuid, facts->uuid, UUID_SIZE);
 	memcpy(boot->record.fingerprint, facts->fingerprint, sizeof(facts->fingerprint));
+	if (!boot_has_memory(boot))
+		return 0;
 	return tpm_pcr_read(boot->tpm, boot->config->tpm2_bank,
 			    boot->config->tpm2_pcrs | 1U << TPM_PCR_IDENTITY,
 			    &boot->record.sealed_values);

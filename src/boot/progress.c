@@ -33,6 +33,17 @@ void boot_progress_state(struct boot *boot, enum boot_state state)
 	tell(boot, descriptions[state]);
 }
 
+void boot_progress_waiting(const char *sentence, unsigned int seconds, void *context)
+{
+	struct boot *boot = context;
+	cleanup(freep) char *text = NULL;
+
+	log_info("%s; going on in %u s", sentence, seconds);
+	if (asprintf(&text, "waiting for the key broker, going on in %u s: %s", seconds,
+		     sentence) >= 0)
+		tell(boot, text);
+}
+
 void boot_progress_failed(struct boot *boot, const char *sentence)
 {
 	boot->status.state = BOOT_FAILED;

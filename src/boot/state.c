@@ -24,6 +24,10 @@
  * "Nothing, file system, tail" is a cut before the record was written: the plaintext is untouched.
  * "Converting, any, tail" includes a cut while the header went to the front, which may then look
  * like anything. "Converting, LUKS, no tail" is a cut between the wipe of the tail and the record.
+ *
+ * "Elsewhere" has no record to tell a pristine image from one that was put back: that shows only in
+ * the evidence that the broker gets. Its secret authenticates header and progress all the same, and
+ * the manifest the image.
  */
 static const struct {
 	enum remembered remembered;
@@ -55,6 +59,13 @@ static const struct {
 	{REMEMBERED_DONE, OTHER, TAIL | NO_TAIL, ACTION_REFUSE, -ESTALE,
 	 "holds no LUKS2 header, but the TPM remembers that the root was encrypted: the disk was "
 	 "replaced or damaged"},
+
+	{REMEMBERED_ELSEWHERE, FS, NO_TAIL, ACTION_FRESH, 0, NULL},
+	{REMEMBERED_ELSEWHERE, FS | LUKS | OTHER, TAIL, ACTION_RESUME, 0, NULL},
+	{REMEMBERED_ELSEWHERE, LUKS, NO_TAIL, ACTION_REOPEN, 0, NULL},
+	{REMEMBERED_ELSEWHERE, OTHER, NO_TAIL, ACTION_REFUSE, -EMEDIUMTYPE,
+	 "holds neither the file system that the manifest describes nor a LUKS2 header: the image was "
+	 "changed after it was baked, or this is another disk"},
 };
 
 int boot_decide(enum remembered remembered, enum found found, bool tail, const char *device,

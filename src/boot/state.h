@@ -9,6 +9,8 @@ enum remembered {
 	REMEMBERED_NOTHING,
 	REMEMBERED_CONVERTING,
 	REMEMBERED_DONE,
+	/* The machine has no memory; a key broker's secret authenticates what the disk says. */
+	REMEMBERED_ELSEWHERE,
 };
 
 /* What the first bytes of the partition look like: not authenticated. */

@@ -28,6 +28,9 @@ enum boot_root {
 	BOOT_ROOT_REOPENED,
 };
 
+/* Room for the names of all providers that there are, with '+' between them. */
+#define STATUS_PROVIDER_SIZE 32
+
 /* Zero or empty: not known, or does not apply. All numbers fit into 63 bits. */
 struct boot_status {
 	enum boot_state state;
@@ -37,7 +40,7 @@ struct boot_status {
 	uint64_t total_bytes;
 	uint64_t mib_per_second;
 	uint64_t seconds_left;
-	char provider[32]; /* that gave the key */
+	char provider[STATUS_PROVIDER_SIZE]; /* that gave the key */
 	char luks_uuid[UUID_TEXT_SIZE];
 	uint64_t epoch;
 	char sentence[FAIL_SENTENCE_SIZE]; /* why it failed */

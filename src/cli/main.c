@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/environment.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/verbs.h"
@@ -8,8 +9,8 @@
 
 /* In the order of --help. */
 static const struct verb *const verbs[] = {
-	&verb_boot,   &verb_fail,     &verb_manifest, &verb_check_config,
-	&verb_status, &verb_evidence, &verb_reset,
+	&verb_boot,  &verb_fail,     &verb_manifest, &verb_check_config, &verb_status,
+	&verb_fetch, &verb_evidence, &verb_ak,	     &verb_reset,	 &verb_nameservers,
 };
 
 static int print_help(void)
@@ -100,6 +101,7 @@ int main(int argc, char **argv)
 
 	/* No core dump and no ptrace by others: secrets pass through here. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
+	environment_forget();
 	status = dispatch(argc, argv);
 
 	/* Output that did not arrive is a failure too. */

@@ -2,19 +2,49 @@
 #include "cli/verbs.h"
 #include "config/config.h"
 
+#include <string.h>
+
+#define EXIT_NO_NETWORK 3
+
+/* What the initdata document says is not known before the boot, so it counts as asking. */
+static bool needs_network(const struct config *config)
+{
+	for (size_t i = 0; i < config->providers_count; i++)
+		if (strcmp(config->providers[i], "kbs") == 0)
+			return true;
+	return config->initdata_path != NULL;
+}
+
+static int tell_network(const struct config *config, const char *path)
+{
+	bool needed = needs_network(config);
+
+	printf("%s: the network is %sneeded\n", path, needed ? "" : "not ");
+	return needed ? EXIT_OK : EXIT_NO_NETWORK;
+}
+
 static int run(int argc, char **argv)
 {
-	static const struct option options[] = {{"show", no_argument, NULL, 's'}, {}};
+	static const struct option options[] = {
+		{"show", no_argument, NULL, 's'},
+		{"needs-network", no_argument, NULL, 'n'},
+		{},
+	};
 	cleanup(config_freep) struct config *config = NULL;
 	const char *path = CONFIG_PATH;
-	bool show = false;
+	bool show = false, network = false;
 	int option, r;
 
 	while ((option = verb_option(&verb_check_config, argc, argv, options)) != -1) {
-		if (option != 's')
+		if (option == 's')
+			show = true;
+		else if (option == 'n')
+			network = true;
+		else
 			return EXIT_USAGE;
-		show = true;
 	}
+	if (show && network)
+		return verb_usage_error(&verb_check_config, "either --show or --needs-network");
 	if (argc - optind > 1)
 		return verb_usage_error(&verb_check_config, "more than one FILE");
 	if (optind < argc)
@@ -22,6 +52,8 @@ static int run(int argc, char **argv)
 	r = config_load(path, &config);
 	if (r < 0)
 		return r;
+	if (network)
+		return tell_network(config, path);
 	if (show)
 		config_show(config, stdout);
 	else
@@ -32,11 +64,14 @@ static int run(int argc, char **argv)
 const struct verb verb_check_config = {
 	.name = "check-config",
 	.summary = "Check a configuration file",
-	.synopsis = "[--show] [FILE]",
-	.usage = "FILE is " CONFIG_PATH " when none is given. A fault is reported with file,\n"
-		 "line and key.\n"
-		 "\n"
-		 "Options:\n"
-		 "  --show         print the configuration in effect, with every default\n",
+	.synopsis = "[--show | --needs-network] [FILE]",
+	.usage =
+		"FILE is " CONFIG_PATH " when none is given. A fault is reported with file,\n"
+		"line and key.\n"
+		"\n"
+		"Options:\n"
+		"  --show           print the configuration in effect, with every default\n"
+		"  --needs-network  tell whether it makes the initrd use the network: it names a key\n"
+		"                   broker, or initdata that may name one; exits with 3 if not\n",
 	.run = run,
 };

@@ -34,11 +34,14 @@ struct verb {
 
 extern const struct verb verb_boot;
 extern const struct verb verb_fail;
+extern const struct verb verb_fetch;
 extern const struct verb verb_reset;
 extern const struct verb verb_manifest;
 extern const struct verb verb_check_config;
 extern const struct verb verb_status;
+extern const struct verb verb_ak;
 extern const struct verb verb_evidence;
+extern const struct verb verb_nameservers;
 
 /*
  * 0 in an initrd, by systemd's mark of one; else -EOPNOTSUPP: what ends a boot must not end a

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "config/config.h"
 #include "base/error.h"
-#include "config/config_keys.h"
+#include "config/config_kbs.h"
 
 #include <string.h>
 
@@ -19,10 +19,15 @@ static const char *const type_names[] = {
 	[TOML_ARRAY] = "an array in []",
 };
 
+static bool row_is_of(const struct config_key *row, const char *table)
+{
+	return strcmp(row->table, table) == 0 || (row->of_server && config_is_server_table(table));
+}
+
 static const struct config_key *find_row(const char *table, const char *name)
 {
 	for (size_t i = 0; i < config_keys_count; i++)
-		if (strcmp(config_keys[i].table, table) == 0 &&
+		if (row_is_of(&config_keys[i], table) &&
 		    (!name || strcmp(config_keys[i].name, name) == 0))
 			return &config_keys[i];
 	return NULL;
@@ -43,10 +48,14 @@ static int set_defaults(struct config *config)
 	config->providers_count = 1;
 	config->tpm2_bank = HASH_SHA256;
 	config->tpm2_nv_index = 0x01805652;
+	config->tee_ak_handle = 0x81010002;
+	config->kbs_deadline_seconds = 600;
+	config->kbs_certificate_dates = true;
 	config->failure_action = FAILURE_POWEROFF;
 	r = r < 0 ? r : set_string(&config->partition, "auto");
 	r = r < 0 ? r : set_string(&config->manifest, "/etc/cvmroot/root.manifest");
 	r = r < 0 ? r : set_string(&config->providers[0], "tpm2");
+	r = r < 0 ? r : set_string(&config->tee, "auto");
 	r = r < 0 ? r : set_string(&config->tpm2_signature, "/.extra/tpm2-pcr-signature.json");
 	return r;
 }
@@ -103,13 +112,26 @@ static int settle_pcrs(const struct toml *toml, struct config *config)
 	return 0;
 }
 
+static int check_rule(const struct toml *toml, const struct config *config)
+{
+	const struct toml_key *key = toml_find(toml, "keys", "rule");
+
+	if (config->rule == RULE_ALL && config->providers_count < 2)
+		return toml_fail(toml, key, "\"all\" needs at least two providers");
+	return 0;
+}
+
 static int read_document(const struct toml *toml, struct config *config)
 {
 	int r = check_tables(toml);
 
 	for (size_t i = 0; r == 0 && i < toml->keys_count; i++)
 		r = read_key(toml, &toml->keys[i], config);
-	return r < 0 ? r : settle_pcrs(toml, config);
+	if (r == 0)
+		r = settle_pcrs(toml, config);
+	if (r == 0)
+		r = config_check_kbs(toml, config);
+	return r < 0 ? r : check_rule(toml, config);
 }
 
 int config_parse(const char *text, size_t size, const char *name, struct config **ret)
@@ -141,6 +163,38 @@ static bool is_set(const struct config_key *row, const struct config *config)
 	return !row->optional || *(char *const *)(const void *)((const char *)config + row->offset);
 }
 
+/* The keys of one server, as far as they are set. */
+static void show_server(const struct config_server *server, FILE *out)
+{
+	for (size_t i = 0; i < config_keys_count; i++) {
+		const struct config_key *row = &config_keys[i];
+		const char *text;
+
+		if (!row->of_server)
+			continue;
+		text = *CONST_FIELD(char *, row, server);
+		if (!text)
+			continue;
+		fprintf(out, "%s = ", row->name);
+		config_show_text(text, out);
+		fputc('\n', out);
+	}
+}
+
+/* The servers that have a table of their own, or the one that stands in [kbs]. */
+static void show_servers(const struct config *config, bool in_own_table, FILE *out)
+{
+	for (size_t i = 0; i < config->servers_count; i++) {
+		const struct config_server *server = &config->servers[i];
+
+		if (config_is_server_table(server->name) != in_own_table)
+			continue;
+		if (in_own_table)
+			fprintf(out, "\n[%s]\n", server->name);
+		show_server(server, out);
+	}
+}
+
 void config_show(const struct config *config, FILE *out)
 {
 	const char *table = "";
@@ -148,15 +202,29 @@ void config_show(const struct config *config, FILE *out)
 	for (size_t i = 0; i < config_keys_count; i++) {
 		const struct config_key *row = &config_keys[i];
 
-		if (strcmp(row->table, table) != 0)
+		if (strcmp(row->table, table) != 0) {
 			fprintf(out, "%s[%s]\n", table[0] != '\0' ? "\n" : "", row->table);
+			if (row->of_server)
+				show_servers(config, false, out);
+		}
 		table = row->table;
-		if (!is_set(row, config))
+		if (row->of_server || !is_set(row, config))
 			continue;
 		fprintf(out, "%s = ", row->name);
 		row->show(row, config, out);
 		fputc('\n', out);
 	}
+	show_servers(config, true, out);
+}
+
+static void free_server(struct config_server *server)
+{
+	free(server->name);
+	free(server->url);
+	free(server->ca);
+	free(server->pin);
+	free(server->client_certificate);
+	free(server->client_key);
 }
 
 void config_free(struct config *config)
@@ -167,6 +235,11 @@ void config_free(struct config *config)
 	free(config->manifest);
 	for (size_t i = 0; i < config->providers_count; i++)
 		free(config->providers[i]);
+	free(config->tee);
+	for (size_t i = 0; i < config->servers_count; i++)
+		free_server(&config->servers[i]);
+	free(config->kbs_resource);
+	free(config->initdata_path);
 	free(config->tpm2_public_key);
 	free(config->tpm2_signature);
 	free(config);

@@ -13,11 +13,13 @@ struct config_key {
 	/* The type is right already. -EBADMSG with a sentence by toml_fail(), -ENOMEM. */
 	int (*read)(const struct config_key *row, const struct toml *toml,
 		    const struct toml_key *key, struct config *config);
-	/* The value in TOML syntax. */
+	/* The value in TOML syntax; NULL for keys of a server. */
 	void (*show)(const struct config_key *row, const struct config *config, FILE *out);
 	size_t offset;	       /* of the field, for readers that serve more than one key */
 	unsigned int min, max; /* of a number */
 	bool optional;	       /* a string that may be NULL: there is no default */
+	/* A string of struct config_server: it may stand in [kbs] and in each [kbs.NAME]. */
+	bool of_server;
 };
 
 extern const struct config_key config_keys[];

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "config/config.h"
+#include "config/initdata.h"
 
 #include <string.h>
 
@@ -19,4 +20,21 @@ int config_load(const char *path, struct config **ret)
 	if (r < 0)
 		return fail(r, "%s: cannot read the configuration: %s", name, strerror(-r));
 	return config_parse(text, size, path, ret);
+}
+
+int initdata_load(const char *path, struct initdata **ret)
+{
+	cleanup(freep) char *text = NULL;
+	size_t size;
+	int r = file_read_all(path, INITDATA_SIZE_LIMIT, &text, &size);
+
+	if (r == -E2BIG)
+		return fail(r, "%s: longer than %u KiB", path,
+			    (unsigned int)(INITDATA_SIZE_LIMIT / KIB));
+	if (r < 0)
+		return fail(r,
+			    "%s: cannot read the initdata document that the configuration asks "
+			    "for: %s",
+			    path, strerror(-r));
+	return initdata_parse(text, size, path, ret);
 }

@@ -5,18 +5,28 @@
 
 #include <string.h>
 
-/* Every provider that a configuration can name. */
 static const struct key_provider_ops *const providers[] = {
+	&kbs_provider,
 	&tpm2_provider,
 };
 
 int provider_find(const char *name, const struct key_provider_ops **ret)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(providers); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(providers); i++)
 		if (strcmp(providers[i]->name, name) == 0) {
 			*ret = providers[i];
 			return 0;
 		}
+	return fail(-EINVAL, "there is no key provider named %s", name);
+}
+
+bool provider_needs_tpm(const struct config *config)
+{
+	for (size_t i = 0; i < config->providers_count; i++) {
+		const struct key_provider_ops *provider;
+
+		if (provider_find(config->providers[i], &provider) == 0 && provider->needs_tpm)
+			return true;
 	}
-	return fail(-EINVAL, "no key provider is named %s", name);
+	return false;
 }

@@ -59,6 +59,7 @@ static int tpm2_unlock(const struct provider_context *context, json_t *token,
 const struct key_provider_ops tpm2_provider = {
 	.name = "tpm2",
 	.token_type = TPM_TOKEN_TYPE,
+	.needs_tpm = true,
 	.enrol = tpm2_enrol,
 	.unlock = tpm2_unlock,
 };

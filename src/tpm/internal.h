@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "base/reader.h"
-#include "tpm/tpm.h"
+#include "tpm/quote.h"
 
 #include <tss2/tss2_esys.h>
 
@@ -166,5 +166,22 @@ struct tpm_nv_public {
 int tpm_nv_public_parse(const uint8_t *data, size_t size, struct tpm_nv_public *ret);
 /* Attributes, name algorithm, size; the policy when @policy is not NULL. -EKEYREJECTED. */
 int tpm_nv_public_check(const struct tpm_nv_public *area, const uint8_t *policy);
+
+/* ---- nv.c: an index, as ESYS and as we know it; closed when it leaves its scope ---- */
+struct tpm_nv_index {
+	struct tpm *tpm;
+	ESYS_TR tr;
+	struct tpm_nv_public area;
+};
+#define TPM_NV_INDEX(name, context)                                                                \
+	cleanup(tpm_nv_close) struct tpm_nv_index name = {.tpm = (context), .tr = ESYS_TR_NONE}
+void tpm_nv_close(struct tpm_nv_index *nv);
+/* The index and its public area, with one command. -ENOENT. */
+int tpm_nv_find(struct tpm *tpm, uint32_t index, struct tpm_nv_index *ret);
+/* @what is for the sentence of an error: "removing this". */
+int tpm_nv_undefine(struct tpm_nv_index *nv, const char *what);
+
+/* ---- ak_public.c, pure: an attestation key as Esys_TR_Serialize gives it. -EKEYREJECTED. ---- */
+int tpm_ak_parse(const uint8_t *data, size_t size, struct tpm_ak *ret);
 
 #endif

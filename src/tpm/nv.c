@@ -4,23 +4,15 @@
 
 #include <string.h>
 
-/* An index, as ESYS and as we know it. */
-struct nv_index {
-	struct tpm *tpm;
-	ESYS_TR tr;
-	struct tpm_nv_public area;
-};
+#define REMOVING "removing the TPM record"
 
-static void nv_index_close(struct nv_index *nv)
+void tpm_nv_close(struct tpm_nv_index *nv)
 {
 	if (nv->tr != ESYS_TR_NONE)
 		(void)Esys_TR_Close(nv->tpm->esys, &nv->tr);
 }
-#define NV_INDEX(name, context)                                                                    \
-	cleanup(nv_index_close) struct nv_index name = {.tpm = (context), .tr = ESYS_TR_NONE}
 
-/* Find the index and its public area with one command. */
-static int nv_find(struct tpm *tpm, uint32_t index, struct nv_index *ret)
+int tpm_nv_find(struct tpm *tpm, uint32_t index, struct tpm_nv_index *ret)
 {
 	cleanup(esys_freep) uint8_t *data = NULL;
 	size_t size;
@@ -32,7 +24,7 @@ static int nv_find(struct tpm *tpm, uint32_t index, struct nv_index *ret)
 	if (tpm_rc_base(rc) == TPM2_RC_HANDLE)
 		return fail(-ENOENT, "the TPM has no NV index 0x%x", index);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "looking for the TPM record");
+		return tpm_fail(rc, "looking for an NV index of the TPM");
 	if (Esys_TR_Serialize(tpm->esys, ret->tr, &data, &size) != TSS2_RC_SUCCESS)
 		return -ENOMEM;
 	return tpm_nv_public_parse(data, size, &ret->area);
@@ -40,7 +32,7 @@ static int nv_find(struct tpm *tpm, uint32_t index, struct nv_index *ret)
 
 /* ---- Reading ---- */
 
-static int nv_read(struct nv_index *nv, TPM2B_MAX_NV_BUFFER **ret)
+static int nv_read(struct tpm_nv_index *nv, TPM2B_MAX_NV_BUFFER **ret)
 {
 	struct tpm *tpm = nv->tpm;
 	TPM_HANDLE(session, tpm);
@@ -74,7 +66,7 @@ static int nv_read(struct nv_index *nv, TPM2B_MAX_NV_BUFFER **ret)
  * before (absence proves nothing).
  */
 static int check_origin(struct tpm *tpm, const struct tpm_binding *binding,
-			const struct nv_index *nv, const struct tpm_record *record)
+			const struct tpm_nv_index *nv, const struct tpm_record *record)
 {
 	const struct tpm_pcr_values *before = &record->sealed_values;
 	uint32_t literal = tpm_binding_mask(binding) & ~(1U << TPM_PCR_IDENTITY);
@@ -111,11 +103,11 @@ int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *b
 {
 	cleanup(esys_freep) TPM2B_MAX_NV_BUFFER *buffer = NULL;
 	struct tpm_record record;
-	NV_INDEX(nv, tpm);
+	TPM_NV_INDEX(nv, tpm);
 	int r = tpm_binding_check(binding);
 
 	if (r == 0)
-		r = nv_find(tpm, index, &nv);
+		r = tpm_nv_find(tpm, index, &nv);
 	if (r == 0)
 		r = tpm_nv_public_check(&nv.area, NULL);
 	if (r < 0)
@@ -175,13 +167,13 @@ static int check_writable(struct tpm *tpm, const struct tpm_policy_command *comm
 	return tpm_binding_explain(command->binding, command->before, &now, command->what);
 }
 
-static int nv_undefine(struct nv_index *nv)
+int tpm_nv_undefine(struct tpm_nv_index *nv, const char *what)
 {
 	TSS2_RC rc = Esys_NV_UndefineSpace(nv->tpm->esys, ESYS_TR_RH_OWNER, nv->tr,
 					   ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE);
 
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "removing the TPM record");
+		return tpm_fail(rc, what);
 	nv->tr = ESYS_TR_NONE;
 	return 0;
 }
@@ -192,9 +184,9 @@ static int nv_undefine(struct nv_index *nv)
  * nothing, and its policy may be that of a boot that cannot come again.
  */
 static int nv_prepare(struct tpm *tpm, uint32_t index, const struct tpm_policy_command *command,
-		      size_t size, struct nv_index *ret)
+		      size_t size, struct tpm_nv_index *ret)
 {
-	int r = nv_find(tpm, index, ret);
+	int r = tpm_nv_find(tpm, index, ret);
 
 	if (r == -ENOENT) {
 		r = check_writable(tpm, command);
@@ -209,7 +201,7 @@ static int nv_prepare(struct tpm *tpm, uint32_t index, const struct tpm_policy_c
 	    (tpm_nv_public_check(&ret->area, command->policy) < 0 || ret->area.size != size)) {
 		r = check_writable(tpm, command);
 		if (r == 0)
-			r = nv_undefine(ret);
+			r = tpm_nv_undefine(ret, REMOVING);
 		return r < 0 ? r : nv_define(tpm, index, command->policy, size, &ret->tr);
 	}
 	r = tpm_nv_public_check(&ret->area, command->policy);
@@ -258,7 +250,7 @@ int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *
 		.run = run_write,
 		.data = &write,
 	};
-	NV_INDEX(nv, tpm);
+	TPM_NV_INDEX(nv, tpm);
 	int r = tpm_binding_check(binding);
 
 	if (r == 0)
@@ -281,8 +273,8 @@ int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *
 
 int tpm_record_delete(struct tpm *tpm, uint32_t index)
 {
-	NV_INDEX(nv, tpm);
-	int r = nv_find(tpm, index, &nv);
+	TPM_NV_INDEX(nv, tpm);
+	int r = tpm_nv_find(tpm, index, &nv);
 
-	return r < 0 ? r : nv_undefine(&nv);
+	return r < 0 ? r : tpm_nv_undefine(&nv, REMOVING);
 }

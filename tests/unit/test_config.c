@@ -34,6 +34,15 @@ static void empty_file_has_defaults(void **state)
 	assert_string_equal(config->tpm2_signature, "/.extra/tpm2-pcr-signature.json");
 	assert_int_equal(config->tpm2_nv_index, 0x01805652);
 	assert_int_equal(config->failure_action, FAILURE_POWEROFF);
+	assert_int_equal(config->rule, RULE_ANY);
+	assert_string_equal(config->tee, "auto");
+	assert_int_equal(config->tee_ak_handle, 0x81010002);
+	assert_false(config->tee_create_ak);
+	assert_int_equal(config->servers_count, 0);
+	assert_null(config->kbs_resource);
+	assert_int_equal(config->kbs_deadline_seconds, 600);
+	assert_true(config->kbs_certificate_dates);
+	assert_null(config->initdata_path);
 	assert_memory_equal(config->digest, digest, sizeof(digest));
 }
 
@@ -44,8 +53,8 @@ static const char full[] = "[root]\n"
 			   "check-first = false\n"
 			   "wait-seconds = 3600\n"
 			   "[keys]\n"
-			   "providers = [\"tpm2\"]\n"
-			   "rule = \"any\"\n"
+			   "providers = [\"kbs\", \"tpm2\"]\n"
+			   "rule = \"all\"\n"
 			   "[tpm2]\n"
 			   "pcrs = [12, 15, 7]\n"
 			   "bank = \"sha384\"\n"
@@ -53,6 +62,24 @@ static const char full[] = "[root]\n"
 			   "public-key = \"/etc/cvmroot/policy \\\"1\\\".pem\"\n"
 			   "signature = '/sig.json'\n"
 			   "nv-index = 0x1bfffff\n"
+			   "[tee]\n"
+			   "platform = 'az-snp-vtpm'\n"
+			   "ak-handle = 0x81000003\n"
+			   "create-ak = true\n"
+			   "[kbs.spare]\n"
+			   "url = 'https://[fd00::1]:8443'\n"
+			   "ca = \"\"\"\n-----BEGIN CERTIFICATE-----\nAA==\n\"\"\"\n"
+			   "[kbs]\n"
+			   "url = 'https://kbs.example.com'\n"
+			   "ca = '/etc/ca.pem'\n"
+			   "pin = 'sha256//MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE='\n"
+			   "client-certificate = '/etc/client.pem'\n"
+			   "client-key = '/etc/client.key'\n"
+			   "resource = 'kbs:///default/%i/%u'\n"
+			   "deadline-seconds = 30\n"
+			   "certificate-dates = false\n"
+			   "[initdata]\n"
+			   "path = '/run/initdata'\n"
 			   "[failure]\n"
 			   "action = \"reboot\"\n";
 
@@ -70,6 +97,27 @@ static void check_full(const struct config *config)
 	assert_string_equal(config->tpm2_signature, "/sig.json");
 	assert_int_equal(config->tpm2_nv_index, 0x01bfffff);
 	assert_int_equal(config->failure_action, FAILURE_REBOOT);
+	assert_int_equal(config->rule, RULE_ALL);
+	assert_string_equal(config->providers[0], "kbs");
+	assert_string_equal(config->tee, "az-snp-vtpm");
+	assert_int_equal(config->tee_ak_handle, 0x81000003);
+	assert_true(config->tee_create_ak);
+	assert_int_equal(config->servers_count, 2);
+	assert_string_equal(config->servers[0].name, "kbs");
+	assert_string_equal(config->servers[0].url, "https://kbs.example.com");
+	assert_string_equal(config->servers[0].ca, "/etc/ca.pem");
+	assert_string_equal(config->servers[0].pin,
+			    "sha256//MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+	assert_string_equal(config->servers[0].client_certificate, "/etc/client.pem");
+	assert_string_equal(config->servers[0].client_key, "/etc/client.key");
+	assert_string_equal(config->servers[1].name, "kbs.spare");
+	assert_string_equal(config->servers[1].url, "https://[fd00::1]:8443");
+	assert_string_equal(config->servers[1].ca, "-----BEGIN CERTIFICATE-----\nAA==\n");
+	assert_null(config->servers[1].pin);
+	assert_string_equal(config->kbs_resource, "kbs:///default/%i/%u");
+	assert_int_equal(config->kbs_deadline_seconds, 30);
+	assert_false(config->kbs_certificate_dates);
+	assert_string_equal(config->initdata_path, "/run/initdata");
 }
 
 static void reads_every_key(void **state)
@@ -183,7 +231,47 @@ static const struct {
 	 "c.toml:2: [keys] providers: \"clevis\" is unknown; wanted \"tpm2\""},
 	{"[keys]\nproviders = [\n'tpm2',\n'tpm2']",
 	 "c.toml:4: [keys] providers: \"tpm2\" is named twice"},
-	{"[keys]\nrule = 'all'", "c.toml:2: [keys] rule: \"all\" is unknown; wanted \"any\""},
+	{"[keys]\nrule = 'some'",
+	 "c.toml:2: [keys] rule: \"some\" is unknown; wanted \"any\" or \"all\""},
+	{"[keys]\nrule = 'all'", "c.toml:2: [keys] rule: \"all\" needs at least two providers"},
+	{"[keys]\nproviders = ['kbs']",
+	 "c.toml:2: [keys] providers: the provider \"kbs\" needs url and ca"},
+	{"[keys]\nproviders = ['kbs']\n[kbs]\nresource = 'kbs:///a/b/c'",
+	 "c.toml:3: [kbs]: the provider \"kbs\" needs url and ca"},
+	{"[keys]\nproviders = ['kbs']\n[kbs]\nurl = 'https://a'\nca = '/ca'",
+	 "c.toml:3: [kbs]: the provider \"kbs\" needs resource"},
+	{"[tee]\nplatform = 'sample'",
+	 "c.toml:2: [tee] platform: \"sample\" is unknown; wanted \"auto\", \"snp\""},
+	{"[tee]\nak-handle = 0x80ffffff", "c.toml:2: [tee] ak-handle: 0x80ffffff is not in"},
+	{"[tee]\nak-handle = 0x81800000", "c.toml:2: [tee] ak-handle: 0x81800000 is not in"},
+	{"[kbs]\nca = '/ca'", "c.toml:1: [kbs]: url is missing"},
+	{"[kbs]\nurl = 'https://a'", "c.toml:1: [kbs]: ca is missing"},
+	{"\n[kbs.b]\nurl = 'https://a'", "c.toml:2: [kbs.b]: ca is missing"},
+	{"[kbs.b]\nresource = 'kbs:///a/b/c'", "c.toml:2: [kbs.b] resource: unknown key"},
+	{"[kbsx]", "c.toml:1: [kbsx]: unknown table"},
+	{"[keys.b]", "c.toml:1: [keys.b]: unknown table"},
+	{"[kbs]\nurl = 'https://a'\nca = '/c'\nclient-key = '/k'",
+	 "c.toml:1: [kbs]: client-certificate and client-key go together"},
+	{"[kbs]\nurl = 'http://a'", "c.toml:2: [kbs] url: wanted \"https://HOST\""},
+	{"[kbs]\nurl = 'https://'", "c.toml:2: [kbs] url: the host is not a name"},
+	{"[kbs]\nurl = 'https://a/kbs'", "c.toml:2: [kbs] url: the host is not a name"},
+	{"[kbs]\nurl = 'https://u@a'", "c.toml:2: [kbs] url: the host is not a name"},
+	{"[kbs]\nurl = 'https://[::1'", "c.toml:2: [kbs] url: the host is not a name"},
+	{"[kbs]\nurl = 'https://a:'", "c.toml:2: [kbs] url: the port is not a number"},
+	{"[kbs]\nurl = 'https://a:0'", "c.toml:2: [kbs] url: the port is not a number"},
+	{"[kbs]\nurl = 'https://a:65536'", "c.toml:2: [kbs] url: the port is not a number"},
+	{"[kbs]\nurl = 'https://a:1/'", "c.toml:2: [kbs] url: the port is not a number"},
+	{"[kbs]\nca = 'ca.pem'", "c.toml:2: [kbs] ca: neither a PEM text nor the path of one"},
+	{"[kbs]\npin = 'sha256//AAAA'", "c.toml:2: [kbs] pin: wanted \"sha256//\""},
+	{"[kbs]\nresource = 'https://a/b/c'", "c.toml:2: [kbs] resource: wanted \"kbs:///"},
+	{"[kbs]\nresource = 'kbs:///a/b/%n'", "c.toml:2: [kbs] resource: only %u (LUKS UUID)"},
+	{"[kbs]\nresource = 'kbs:///a/b/%'", "c.toml:2: [kbs] resource: only %u (LUKS UUID)"},
+	{"[kbs]\ndeadline-seconds = 9", "c.toml:2: [kbs] deadline-seconds: 9 is not in 10..86400"},
+	{"[kbs.a]\nurl='https://a'\n[kbs.b]\nurl='https://a'\n[kbs.c]\nurl='https://a'\n"
+	 "[kbs.d]\nurl='https://a'\n[kbs.e]\nurl='https://a'\n[kbs.f]\nurl='https://a'\n"
+	 "[kbs.g]\nurl='https://a'\n[kbs.h]\nurl='https://a'\n[kbs.i]\nurl='https://a'\n",
+	 "c.toml:18: [kbs.i] url: more than 8 servers"},
+	{"[initdata]\npath = 'x'", "c.toml:2: [initdata] path: not an absolute path"},
 	{"[tpm2]\npcrs = [\n4,\n24]", "c.toml:4: [tpm2] pcrs: there is no PCR 24 (0..23)"},
 	{"[tpm2]\npcrs = [-1]", "c.toml:2: [tpm2] pcrs: there is no PCR -1 (0..23)"},
 	{"[tpm2]\npcrs = [4, 16]", "c.toml:2: [tpm2] pcrs: PCR 16 can be reset"},

@@ -56,8 +56,8 @@ static void make(struct made *to, uint32_t sector_size)
 	must(secret_copy(PASSPHRASE_1, strlen(PASSPHRASE_1), &to->passphrases[1]));
 	must(volume_key_digest(HASH_SHA256, to->volume_key, NAME, to->facts.uuid,
 			       to->facts.fingerprint));
-	slots[0] = (struct luks_slot){to->passphrases[0], NULL};
-	slots[1] = (struct luks_slot){to->passphrases[1], recovery};
+	slots[0] = (struct luks_slot){.passphrase = to->passphrases[0]};
+	slots[1] = (struct luks_slot){.passphrase = to->passphrases[1], .token = recovery};
 	must(luks_header_make(&to->facts, to->volume_key, slots, 2, &to->data, &to->size));
 }
 
@@ -988,26 +988,97 @@ static void published_images_are_refused(void **state)
 	globfree(&found);
 }
 
-/* Computed with Python's hmac from the layout in luks_mac.c. */
+/* Computed with Python's hmac from the layout in mac.c. */
 static void mac_has_its_documented_layout(void **state)
 {
-	HEX(expected, "21a8ae643ecfd243390ccb637c5ec451e94aecfeb73ab3127107c3aef9b06e31");
+	HEX(expected, "c042d67557de02bcf86956a69865e2b227b1c97872687891279b6c89f9f56eb3");
+	/* A short passphrase cannot be tried on the MAC alone: the volume key goes in as well. */
+	HEX(expected_short, "f9a095e05118247e6a1ba501accb6f3e92fd48ee88e2520a3d413972b3553be8");
 	struct luks_facts facts = {
 		.data_offset = LUKS_DATA_OFFSET, .sector_size = 4096, .epoch = 7};
 	cleanup(secret_freep) struct secret *passphrase = NULL;
+	cleanup(secret_freep) struct secret *short_passphrase = NULL;
+	cleanup(secret_freep) struct secret *volume_key = NULL;
 	uint8_t mac[MAC_SIZE];
 
 	(void)state;
 	must(uuid_decode("00010203-0405-0607-0809-0a0b0c0d0e0f", facts.uuid));
 	memset(facts.fingerprint, 0x55, sizeof(facts.fingerprint));
-	must(secret_copy("correct horse battery staple", 28, &passphrase));
-	must(luks_mac(&facts, 3, passphrase, mac));
+	must(secret_new(LUKS_VOLUME_KEY_SIZE, &volume_key));
+	memset(volume_key->data, 0x77, volume_key->size);
+	must(secret_copy("correct horse battery staple, once more", 39, &passphrase));
+	must(luks_mac(&facts, 3, passphrase, volume_key, mac));
 	assert_memory_equal(mac, expected, sizeof(expected));
+	must(secret_copy("correct horse battery staple", 28, &short_passphrase));
+	must(luks_mac(&facts, 3, short_passphrase, volume_key, mac));
+	assert_memory_equal(mac, expected_short, sizeof(expected_short));
+}
+
+static const char *kdf_of(const struct luks_header *header, const char *slot)
+{
+	json_t *keyslots = json_object_get(header->json, "keyslots");
+	json_t *kdf = json_object_get(json_object_get(keyslots, slot), "kdf");
+
+	return json_string_value(json_object_get(kdf, "type"));
+}
+
+static void make_with(const struct luks_slot *slots, size_t count, struct luks_header **ret)
+{
+	cleanup(freep) uint8_t *data = NULL;
+	size_t size;
+
+	must(luks_header_make(&made.facts, made.volume_key, slots, count, &data, &size));
+	must(luks_header_check(data, size, ret));
+}
+
+static void short_passphrase_is_stretched(void **state)
+{
+	cleanup(luks_header_freep) struct luks_header *header = NULL;
+	cleanup(secret_freep) struct secret *weak = NULL;
+	cleanup(secret_freep) struct secret *strong = NULL;
+	cleanup(secret_freep) struct secret *volume_key = NULL;
+	struct luks_facts facts;
+	struct luks_slot slots[2];
+
+	(void)state;
+	must(secret_copy("thirty-one bytes are too few...", 31, &weak));
+	must(secret_copy("thirty-two bytes are enough.....", 32, &strong));
+	slots[0] = (struct luks_slot){.passphrase = weak};
+	slots[1] = (struct luks_slot){.passphrase = strong};
+	make_with(slots, 2, &header);
+	assert_string_equal(kdf_of(header, "0"), "argon2id");
+	assert_string_equal(kdf_of(header, "1"), "pbkdf2");
+	must(luks_header_unlock(header, 0, weak, NAME, &facts, &volume_key));
+	assert_true(secret_equal(volume_key, made.volume_key));
+}
+
+/* Two tokens that tell of one slot name none, so that no other tool tries a part of it. */
+static void parts_name_no_keyslot(void **state)
+{
+	cleanup(json_decrefp) json_t *one =
+		json_pack("{s:s, s:s}", "type", "kbs", "trustee.kbs.url", "https://a");
+	cleanup(json_decrefp) json_t *two = json_pack("{s:s}", "type", "tdx-kbs");
+	cleanup(luks_header_freep) struct luks_header *header = NULL;
+	json_t *const parts[] = {one, two};
+	const struct luks_slot slot = {
+		.passphrase = made.passphrases[0], .parts = parts, .parts_count = 2};
+	size_t cursor = 0;
+	int number;
+
+	(void)state;
+	make_with(&slot, 1, &header);
+	assert_non_null(luks_header_part(header, "tdx-kbs"));
+	assert_string_equal(json_string_value(json_object_get(luks_header_part(header, "kbs"),
+							      "trustee.kbs.url")),
+			    "https://a");
+	assert_null(luks_header_part(header, "systemd-tpm2"));
+	assert_null(luks_header_part(header, "cvmroot"));
+	assert_null(luks_header_token(header, "kbs", &cursor, &number));
 }
 
 static void senseless_arguments_are_refused(void **state)
 {
-	struct luks_slot slot = {made.passphrases[0], NULL};
+	struct luks_slot slot = {.passphrase = made.passphrases[0]};
 	struct luks_facts facts = made.facts;
 	uint8_t *data = NULL;
 	size_t size;
@@ -1056,6 +1127,8 @@ int main(void)
 		cmocka_unit_test(devices_of_a_wrong_size_are_refused),
 		cmocka_unit_test(published_images_are_refused),
 		cmocka_unit_test(mac_has_its_documented_layout),
+		cmocka_unit_test(short_passphrase_is_stretched),
+		cmocka_unit_test(parts_name_no_keyslot),
 		cmocka_unit_test(senseless_arguments_are_refused),
 	};
 

@@ -31,12 +31,18 @@ static const struct {
 	{REMEMBERED_DONE, FOUND_LUKS, true, ACTION_REOPEN, 0, NULL},
 	{REMEMBERED_DONE, FOUND_OTHER, false, ACTION_REFUSE, -ESTALE, "no LUKS2 header"},
 	{REMEMBERED_DONE, FOUND_OTHER, true, ACTION_REFUSE, -ESTALE, "no LUKS2 header"},
+	{REMEMBERED_ELSEWHERE, FOUND_FILESYSTEM, false, ACTION_FRESH, 0, NULL},
+	{REMEMBERED_ELSEWHERE, FOUND_FILESYSTEM, true, ACTION_RESUME, 0, NULL},
+	{REMEMBERED_ELSEWHERE, FOUND_LUKS, false, ACTION_REOPEN, 0, NULL},
+	{REMEMBERED_ELSEWHERE, FOUND_LUKS, true, ACTION_RESUME, 0, NULL},
+	{REMEMBERED_ELSEWHERE, FOUND_OTHER, false, ACTION_REFUSE, -EMEDIUMTYPE, "neither"},
+	{REMEMBERED_ELSEWHERE, FOUND_OTHER, true, ACTION_RESUME, 0, NULL},
 };
 
 static void every_state_has_its_action(void **state)
 {
 	(void)state;
-	assert_int_equal(ARRAY_SIZE(cells), 3 * 3 * 2);
+	assert_int_equal(ARRAY_SIZE(cells), 4 * 3 * 2);
 	for (size_t i = 0; i < ARRAY_SIZE(cells); i++) {
 		enum boot_action action = ACTION_REFUSE;
 		int r = boot_decide(cells[i].remembered, cells[i].found, cells[i].tail, "/dev/x",

@@ -83,6 +83,11 @@ static const struct {
 	{"'''one at the end''''", "one at the end'"},
 	{"'''two at the end'''''", "two at the end''"},
 	{"'''# no [table] = here'''", "# no [table] = here"},
+	{"\"\"\"\"\"\"", ""},
+	{"\"\"\"\nfirst\nsecond\\t\"\"\"", "first\nsecond\t"},
+	{"\"\"\"joined \\  \n\n  \tagain\"\"\"", "joined again"},
+	{"\"\"\"''' \"\" \\\"\"\" \"\"\"", "''' \"\" \"\"\" "},
+	{"\"\"\"one at the end\"\"\"\"", "one at the end\""},
 };
 
 static void reads_strings(void **state)
@@ -97,6 +102,16 @@ static void reads_strings(void **state)
 		assert_string_equal(value_of(toml, "", "a")->string, strings[i].string);
 		assert_int_equal(value_of(toml, "", "b")->integer, 1);
 	}
+}
+
+static void reads_tables_of_two_parts(void **state)
+{
+	cleanup(toml_freep) struct toml *toml = NULL;
+
+	(void)state;
+	assert_int_equal(parse("[a.b-2]\nc = 1\n[a]\nc = 2", &toml), 0);
+	assert_int_equal(value_of(toml, "a.b-2", "c")->integer, 1);
+	assert_int_equal(value_of(toml, "a", "c")->integer, 2);
 }
 
 static const struct {
@@ -139,7 +154,11 @@ static const struct {
 	{"[t]\n[u]\n[t]", "f:3: [t]: this table was already given in line 1"},
 	{"t = 1\n[t]", "f:2: [t]: a key already has the name"},
 	{"[t]\na = 1\n\na.b = 2", "f:4: [t]: a dotted name is not supported here"},
-	{"[a.b]", "f:1: a dotted name is not supported here"},
+	{"[a.b.c]", "f:1: a dotted name is not supported here"},
+	{"[\"a\".b]", "f:1: a dotted name is not supported here"},
+	{"[a.]", "f:1: a name is missing"},
+	{"[.b]", "f:1: a name is missing"},
+	{"[a.b]\n[a.b]", "f:2: [a.b]: this table was already given in line 1"},
 	{"[[a]]", "f:1: an array of tables is not supported here"},
 	{"a = {b = 1}", "f:1: a: an inline table is not supported here"},
 	{"a = 1.0", "f:1: a: a float is not supported here"},
@@ -151,7 +170,6 @@ static const struct {
 	{"a = 12:32:00", "f:1: a: a date or time is not supported here"},
 	{"a = 0o17", "f:1: a: an octal or binary number is not supported here"},
 	{"a = 0b1", "f:1: a: an octal or binary number is not supported here"},
-	{"a = \"\"\"b\"\"\"", "f:1: a: a multi-line string with \"\"\" is not supported here"},
 	{"a = [[1]]", "f:1: a: an array in an array is not supported here"},
 	{"a = [true]", "f:1: a: an array of booleans is not supported here"},
 	{"a = [1, 'b']", "f:1: a: an array of mixed types is not supported here"},
@@ -185,6 +203,9 @@ static const struct {
 	{"a = 'b\n'", "f:1: a: the string does not end on its line"},
 	{"a = \"b", "f:1: a: the string does not end on its line"},
 	{"\n\na = '''b\n\n", "f:3: a: the string is never closed"},
+	{"\n\na = \"\"\"b\n\n", "f:3: a: the string is never closed"},
+	{"a = \"\"\"\n\\ b\"\"\"", "f:2: a: unknown escape in a string"},
+	{"a = \"\"\"\\", "f:1: a: unknown escape in a string"},
 	{"a = \"\\x41\"", "f:1: a: unknown escape in a string"},
 	{"a = \"\\u12\"", "f:1: a: \\u needs 4 hexadecimal digits"},
 	{"a = \"\\uD800\"", "f:1: a: U+D800 is not a character"},
@@ -324,6 +345,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_every_type),
 		cmocka_unit_test(reads_strings),
+		cmocka_unit_test(reads_tables_of_two_parts),
 		cmocka_unit_test(reads_integers),
 		cmocka_unit_test(refuses_with_place),
 		cmocka_unit_test(refuses_nul_byte),

@@ -9,11 +9,12 @@ import boots
 import chain
 import faults
 import machine
+import platforms
 import refusals
 import signed
 from scenario import SCENARIOS, Skip
 
-MODULES = (boots, faults, refusals, chain, signed)  # each registers its scenarios
+MODULES = (boots, faults, refusals, chain, signed, platforms)  # each registers its scenarios
 SKIP_STATUS = 77
 
 

@@ -18,6 +18,7 @@ BUILD = ROOT / "build"
 TOOLS = ROOT / "image-tools"
 CVMROOT = BUILD / "src" / "cli" / "cvmroot"
 GUEST = BUILD / "tests" / "vm" / "guest"
+TEE_SIM = BUILD / "tests" / "tee-sim" / "tee-sim"
 WORK = BUILD / "vm-work"
 CACHE = pathlib.Path(os.environ.get("CVMROOT_CACHE") or "/var/cache/cvmroot")
 
@@ -27,6 +28,8 @@ SYSTEMD_CRYPTSETUP = ("usr/bin/systemd-cryptsetup", "usr/lib/systemd/systemd-cry
 # Since Debian 13 systemd-cryptsetup is a package of its own.
 EXTRA_PACKAGES = {"trixie": ("--include", "systemd-cryptsetup")}
 LIBRARIES = pathlib.Path("usr/lib/x86_64-linux-gnu")
+# No initrd of a user needs it: for the simulated /dev/sev-guest.
+SIMULATOR_MODULES = "usr/lib/modules/*/kernel/fs/fuse/cuse.ko*"
 
 
 @contextlib.contextmanager
@@ -65,8 +68,17 @@ class Suite:
         return self.folder / "initrd"
 
     @property
+    def network_initrd(self):
+        """The same with a network, for those that ask a key broker."""
+        return self.folder / "network-initrd"
+
+    @property
     def rescue(self):
         return self.folder / "rescue"
+
+    @property
+    def modules(self):
+        return self.folder / "modules"
 
 
 def image_tool(name, *arguments):
@@ -104,6 +116,13 @@ def copy_rescue(tree, folder):
                 shutil.copy(os.path.realpath(source), target)
 
 
+def copy_modules(tree, folder):
+    for source in tree.glob(SIMULATOR_MODULES):
+        target = folder / source.relative_to(tree)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+
+
 def overlay(folder):
     """The files of a folder in the form that cpio.archive() takes."""
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode & 0o777)
@@ -114,9 +133,11 @@ def make_suite(suite, folder):
     tree = folder / "tree"
     make_tree(suite, tree)
     image_tool("initrd", tree, folder / "initrd")
+    image_tool("initrd", "--network", tree, folder / "network-initrd")
     kernels = list((tree / "boot").glob("vmlinuz-*"))
     shutil.copy(kernels[0], folder / "kernel")
     copy_rescue(tree, folder / "rescue")
+    copy_modules(tree, folder / "modules")
     shutil.rmtree(tree)
 
 

@@ -13,6 +13,7 @@
  *	copy=FROM:TO    copy a file, or every file of a folder
  *	open=PATH       can PATH be opened? send the answer
  *	wait=PATH       wait until PATH exists, at most a minute
+ *	fetch=ADDR/PORT connect by TCP, for at most a minute of attempts; send what it says
  *	ends=COMMAND    run a command whose power-off shall end only itself; send how it ended
  *	mount           mount /proc, /sys, /dev where they are not
  *	poweroff
@@ -20,11 +21,13 @@
  * Results go to the second serial port, each as "@vmtest NAME SIZE\n", the bytes, "\n", where NAME
  *is the order.
  */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -36,6 +39,7 @@
 #include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -287,6 +291,51 @@ static void order_wait(const char *name, const char *path)
 	close(watch.fd);
 	if (access(path, F_OK) < 0)
 		send_error(name);
+}
+
+/* Address and port in numbers, IPv4 or IPv6: a static program has no resolver. */
+static int connect_once(const char *address, const char *port)
+{
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6,
+				   .sin6_port = htons((uint16_t)atoi(port))};
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	bool is_six = inet_pton(AF_INET6, address, &six.sin6_addr) == 1;
+	int fd;
+
+	if (!is_six && inet_pton(AF_INET, address, &four.sin_addr) != 1)
+		return -1;
+	fd = socket(is_six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && (is_six ? connect(fd, (struct sockaddr *)&six, sizeof(six))
+			       : connect(fd, (struct sockaddr *)&four, sizeof(four))) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* Routes appear without anything to wait for, so this looks again and again. */
+static void order_fetch(const char *name, char *address)
+{
+	char *port = strchr(address, '/');
+	time_t end = time(NULL) + WAIT_SECONDS;
+	char data[4096];
+	size_t size = 0;
+	ssize_t n;
+	int fd;
+
+	if (!port)
+		return;
+	*port++ = '\0';
+	while ((fd = connect_once(address, port)) < 0 && time(NULL) < end)
+		poll(NULL, 0, 100);
+	if (fd < 0) {
+		send_error(name);
+		return;
+	}
+	while (size < sizeof(data) && (n = read(fd, data + size, sizeof(data) - size)) > 0)
+		size += (size_t)n;
+	close(fd);
+	send_result(name, data, size);
 }
 
 /* In a PID namespace of its own, reboot(2) kills the command instead of the machine. */
@@ -555,6 +604,7 @@ static void obey(const char *order)
 		{"pcr=", (void (*)(const char *, char *))order_pcr},
 		{"extend=", order_extend},
 		{"ends=", order_ends},
+		{"fetch=", order_fetch},
 		{"unseal=", (void (*)(const char *, char *))order_unseal},
 		{"write=", order_write},
 		{"copy=", order_copy},

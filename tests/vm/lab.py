@@ -89,6 +89,7 @@ class Lab:
         self.config = "[tpm2]\npcrs = [11, 12]\n"
         self.tpm = None
         self.legacy = False
+        self.network = False
         self.hashes = {}
         self.public_blocks = set()  # also outside the root partition: a kernel on the ESP
         self.slot_secret = None
@@ -135,14 +136,16 @@ class Lab:
         files["etc/cvmroot/cvmroot.toml"] = self.config.encode()
         files["etc/cvmroot/root.manifest"] = self.manifest.read_bytes()
         files.update(extra or {})
-        return cpio.append(self.suite.initrd, self.folder / "initrd", files)
+        base = self.suite.network_initrd if self.network else self.suite.initrd
+        return cpio.append(base, self.folder / "initrd", files)
 
     def machine(self, orders=(), drives=None, extra=None, words="", memory=1024):
         """A machine whose root's program will obey the orders."""
         self.machine_count += 1
         line = " ".join([QUIET, "root=/dev/mapper/root", words, "vmtest=" + ",".join(orders)])
         return Machine(self.folder / f"vm{self.machine_count}", drives or [Drive(self.disk)],
-                       self.tpm, self.suite.kernel, self.initrd(extra), line, memory=memory)
+                       self.tpm, self.suite.kernel, self.initrd(extra), line, memory=memory,
+                       network=self.network)
 
     def boot(self, orders=(), timeout=300, **options):
         """Boot to the end; the root's program must have run."""

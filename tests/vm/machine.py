@@ -89,11 +89,12 @@ class Machine:
     """
     A virtual machine in @folder: drives, a vTPM or none, and either a kernel with an initrd or
     firmware that boots the first drive. With @secure_boot the firmware starts only programs that
-    are signed with the key of Debian's test firmware (SNAKEOIL_KEY).
+    are signed with the key of Debian's test firmware (SNAKEOIL_KEY). With @network it has a card, and
+    the host's loopback is at 10.0.2.2.
     """
 
     def __init__(self, folder, drives, tpm=None, kernel=None, initrd=None, command_line="",
-                 firmware=False, secure_boot=False, memory=1024, processors=1):
+                 firmware=False, secure_boot=False, memory=1024, processors=1, network=False):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.drives = drives
@@ -105,6 +106,7 @@ class Machine:
         self.secure_boot = secure_boot
         self.memory = memory
         self.processors = processors
+        self.network = network
         self.boots = 0
 
     def firmware_options(self):
@@ -136,6 +138,9 @@ class Machine:
             *self.firmware_options()]
         for index, drive in enumerate(self.drives):
             options += drive.options(index)
+        if self.network:
+            options += ["-netdev", "user,id=net0",
+                        "-device", "virtio-net-pci,netdev=net0,romfile="]
         if self.tpm:
             options += ["-chardev", f"socket,id=tpm,path={self.tpm.start()}",
                         "-tpmdev", "emulator,id=tpm0,chardev=tpm", "-device",

@@ -442,6 +442,18 @@ json_t *luks_header_token(const struct luks_header *header, const char *type, si
 	return NULL;
 }
 
+json_t *luks_header_part(const struct luks_header *header, const char *type)
+{
+	const char *key;
+	json_t *token;
+
+	json_object_foreach (json_object_get(header->json, "tokens"), key, token)
+		if (luks_text_is(json_object_get(token, "type"), type) &&
+		    json_array_size(json_object_get(token, "keyslots")) == 0)
+			return token;
+	return NULL;
+}
+
 void luks_header_free(struct luks_header *header)
 {
 	if (!header)

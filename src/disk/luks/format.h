@@ -56,10 +56,11 @@ struct luks_header {
 };
 
 /*
- * The token's MAC of one slot: HMAC-SHA256 of the facts (layout in luks_mac.c) under HKDF of the
- * slot's passphrase.
+ * The token's MAC of one slot: HMAC-SHA256 of the facts (layout in mac.c) under HKDF of the slot's
+ * passphrase or, when that is short, of passphrase || volume key: else the MAC would be a way to
+ * try passphrases without the cost of argon2id.
  */
 int luks_mac(const struct luks_facts *facts, unsigned int slot, const struct secret *passphrase,
-	     uint8_t ret[static MAC_SIZE]);
+	     const struct secret *volume_key, uint8_t ret[static MAC_SIZE]);
 
 #endif

@@ -27,16 +27,26 @@ struct luks_facts {
 	uint8_t fingerprint[HASH_SHA256_SIZE]; /* volume_key_digest() with SHA-256 */
 };
 
+/* Bytes of a passphrase that is not worth guessing; a shorter one is stretched by argon2id. */
+#define LUKS_STRONG_PASSPHRASE 32
+
 /* One keyslot to make: its passphrase, and the token that tells how to get it (or NULL). */
 struct luks_slot {
 	const struct secret *passphrase;
 	json_t *token; /* "keyslots" is filled in; borrowed */
+	/*
+	 * Tokens of which each tells how to get a part of the passphrase. They name no keyslot, so
+	 * that other tools do not take a part for the whole. Borrowed.
+	 */
+	json_t *const *parts;
+	size_t parts_count;
 };
 
 /*
- * A new header: aes-xts-plain64, pbkdf2-sha512 with 1000 iterations, one digest, the slots' tokens,
- * and the cvmroot token with a MAC per slot. facts->fingerprint is the caller's. The
- * LUKS_HEADER_SIZE bytes go to *ret, which the caller frees.
+ * A new header: aes-xts-plain64, keyslots by pbkdf2-sha512 with 1000 iterations (argon2id for a
+ * short passphrase), one digest, the slots' tokens, and the cvmroot token with a MAC per slot.
+ * facts->fingerprint is the caller's. The LUKS_HEADER_SIZE bytes go to *ret, which the caller
+ * frees.
  */
 int luks_header_make(const struct luks_facts *facts, const struct secret *volume_key,
 		     const struct luks_slot *slots, size_t slots_count, uint8_t **ret,
@@ -57,6 +67,8 @@ const struct luks_facts *luks_header_facts(const struct luks_header *header);
  * end. A token that names several slots is given once for each. */
 json_t *luks_header_token(const struct luks_header *header, const char *type, size_t *cursor,
 			  int *ret_slot);
+/* The first token of @type that names no keyslot: it tells of a part of slot 0's passphrase. */
+json_t *luks_header_part(const struct luks_header *header, const char *type);
 void luks_header_free(struct luks_header *header);
 DEFINE_CLEANUP(struct luks_header *, luks_header_free)
 

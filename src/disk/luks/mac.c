@@ -43,12 +43,28 @@ static void write_facts(struct writer *writer, const struct luks_facts *facts, u
 	writer_bytes(writer, facts->fingerprint, HASH_SHA256_SIZE);
 }
 
+static int derive_key(const struct secret *passphrase, const struct secret *volume_key,
+		      struct secret **ret)
+{
+	cleanup(secret_freep) struct secret *both = NULL;
+	int r;
+
+	if (passphrase->size >= LUKS_STRONG_PASSPHRASE)
+		return hkdf_derive(passphrase, MAC_KEY_LABEL, MAC_SIZE, ret);
+	r = secret_new(passphrase->size + volume_key->size, &both);
+	if (r < 0)
+		return r;
+	memcpy(both->data, passphrase->data, passphrase->size);
+	memcpy(both->data + passphrase->size, volume_key->data, volume_key->size);
+	return hkdf_derive(both, MAC_KEY_LABEL, MAC_SIZE, ret);
+}
+
 int luks_mac(const struct luks_facts *facts, unsigned int slot, const struct secret *passphrase,
-	     uint8_t ret[static MAC_SIZE])
+	     const struct secret *volume_key, uint8_t ret[static MAC_SIZE])
 {
 	cleanup(secret_freep) struct secret *key = NULL;
 	cleanup(writer_done) struct writer writer = {};
-	int r = hkdf_derive(passphrase, MAC_KEY_LABEL, MAC_SIZE, &key);
+	int r = derive_key(passphrase, volume_key, &key);
 
 	if (r < 0)
 		return r;

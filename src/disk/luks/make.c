@@ -17,24 +17,29 @@ static int made(int r, const char *what)
 		    luks_ram_error(), strerror(-r));
 }
 
-static const struct crypt_pbkdf_type *slot_kdf(void)
-{
-	/* The passphrases carry 256 bits: stretching buys nothing. */
-	static const struct crypt_pbkdf_type kdf = {
-		.type = CRYPT_KDF_PBKDF2,
-		.hash = "sha512",
-		.iterations = 1000,
-		.flags = CRYPT_PBKDF_NO_BENCHMARK,
-	};
+/* 256 bits: stretching buys nothing. */
+static const struct crypt_pbkdf_type kdf_strong = {
+	.type = CRYPT_KDF_PBKDF2,
+	.hash = "sha512",
+	.iterations = 1000,
+	.flags = CRYPT_PBKDF_NO_BENCHMARK,
+};
 
-	return &kdf;
-}
+/* Within what any machine that runs a confidential VM has; RFC 9106 §4 asks for 64 MiB or more. */
+static const struct crypt_pbkdf_type kdf_short = {
+	.type = CRYPT_KDF_ARGON2ID,
+	.hash = "sha512",
+	.iterations = 4,
+	.max_memory_kb = 256 * 1024,
+	.parallel_threads = 4,
+	.flags = CRYPT_PBKDF_NO_BENCHMARK,
+};
 
 static int format(struct crypt_device *device, const struct luks_facts *facts,
 		  const struct secret *volume_key)
 {
 	struct crypt_params_luks2 parameters = {
-		.pbkdf = slot_kdf(),
+		.pbkdf = &kdf_strong,
 		.label = LUKS_LABEL,
 		.sector_size = facts->sector_size,
 	};
@@ -56,6 +61,11 @@ static int format(struct crypt_device *device, const struct luks_facts *facts,
 static int add_slot(struct crypt_device *device, int slot, const struct secret *passphrase,
 		    const struct secret *volume_key)
 {
+	bool strong = passphrase->size >= LUKS_STRONG_PASSPHRASE;
+	int r = made(crypt_set_pbkdf_type(device, strong ? &kdf_strong : &kdf_short), "KDF");
+
+	if (r < 0)
+		return r;
 	return made(crypt_keyslot_add_by_volume_key(
 			    device, slot, (const char *)volume_key->data, volume_key->size,
 			    (const char *)passphrase->data, passphrase->size),
@@ -72,23 +82,31 @@ static int set_token(struct crypt_device *device, int number, json_t *token)
 }
 
 /* The caller's token with "keyslots" filled in. */
-static int add_token(struct crypt_device *device, int slot, json_t *token)
+static int add_token(struct crypt_device *device, int number, json_t *keyslots, json_t *token)
 {
+	cleanup(json_decrefp) json_t *list = keyslots;
 	cleanup(json_decrefp) json_t *copy = json_copy(token);
+
+	if (!list || !copy || json_object_set(copy, "keyslots", list) < 0)
+		return -ENOMEM;
+	return set_token(device, number, copy);
+}
+
+static int add_slot_token(struct crypt_device *device, int slot, json_t *token)
+{
 	char number[12];
 
 	snprintf(number, sizeof(number), "%d", slot);
-	if (!copy || json_object_set_new(copy, "keyslots", json_pack("[s]", number)) < 0)
-		return -ENOMEM;
-	return set_token(device, slot, copy);
+	return add_token(device, slot, json_pack("[s]", number), token);
 }
 
 static int add_mac(json_t *macs, json_t *keyslots, const struct luks_facts *facts,
-		   unsigned int slot, const struct secret *passphrase)
+		   unsigned int slot, const struct secret *passphrase,
+		   const struct secret *volume_key)
 {
 	uint8_t mac[MAC_SIZE];
 	char text[2 * MAC_SIZE + 1], number[12];
-	int r = luks_mac(facts, slot, passphrase, mac);
+	int r = luks_mac(facts, slot, passphrase, volume_key, mac);
 
 	if (r < 0)
 		return r;
@@ -100,8 +118,8 @@ static int add_mac(json_t *macs, json_t *keyslots, const struct luks_facts *fact
 	return 0;
 }
 
-static int make_cvmroot_token(const struct luks_facts *facts, const struct luks_slot *slots,
-			      size_t slots_count, json_t **ret)
+static int make_cvmroot_token(const struct luks_facts *facts, const struct secret *volume_key,
+			      const struct luks_slot *slots, size_t slots_count, json_t **ret)
 {
 	cleanup(json_decrefp) json_t *macs = json_object();
 	cleanup(json_decrefp) json_t *keyslots = json_array();
@@ -109,7 +127,7 @@ static int make_cvmroot_token(const struct luks_facts *facts, const struct luks_
 	char epoch[24];
 
 	for (unsigned int i = 0; i < slots_count; i++) {
-		int r = add_mac(macs, keyslots, facts, i, slots[i].passphrase);
+		int r = add_mac(macs, keyslots, facts, i, slots[i].passphrase, volume_key);
 
 		if (r < 0)
 			return r;
@@ -123,6 +141,17 @@ static int make_cvmroot_token(const struct luks_facts *facts, const struct luks_
 	return 0;
 }
 
+/* Numbers are in the order of adding: those of slots first, then the cvmroot one, then parts. */
+static int add_parts(struct crypt_device *device, const struct luks_slot *slots, size_t slots_count)
+{
+	int number = (int)slots_count + 1, r = 0;
+
+	for (size_t i = 0; i < slots_count; i++)
+		for (size_t part = 0; r == 0 && part < slots[i].parts_count; part++)
+			r = add_token(device, number++, json_array(), slots[i].parts[part]);
+	return r;
+}
+
 static int fill(struct crypt_device *device, const struct luks_facts *facts,
 		const struct secret *volume_key, const struct luks_slot *slots, size_t slots_count)
 {
@@ -132,13 +161,14 @@ static int fill(struct crypt_device *device, const struct luks_facts *facts,
 	for (size_t i = 0; r == 0 && i < slots_count; i++) {
 		r = add_slot(device, (int)i, slots[i].passphrase, volume_key);
 		if (r == 0 && slots[i].token)
-			r = add_token(device, (int)i, slots[i].token);
+			r = add_slot_token(device, (int)i, slots[i].token);
 	}
 	if (r < 0)
 		return r;
-	r = make_cvmroot_token(facts, slots, slots_count, &token);
-	/* Behind those that a token can have at most: one per slot. */
-	return r < 0 ? r : set_token(device, (int)slots_count, token);
+	r = make_cvmroot_token(facts, volume_key, slots, slots_count, &token);
+	if (r == 0)
+		r = set_token(device, (int)slots_count, token);
+	return r < 0 ? r : add_parts(device, slots, slots_count);
 }
 
 /* The bytes, which must pass our own check: nothing is written that a later boot refuses. */

@@ -113,10 +113,11 @@ static int get_volume_key(const struct luks_header *header, int slot,
 }
 
 static int check_mac(const struct luks_header *header, unsigned int slot,
-		     const struct secret *passphrase, const struct luks_facts *facts)
+		     const struct secret *passphrase, const struct secret *volume_key,
+		     const struct luks_facts *facts)
 {
 	uint8_t mac[MAC_SIZE];
-	int r = luks_mac(facts, slot, passphrase, mac);
+	int r = luks_mac(facts, slot, passphrase, volume_key, mac);
 
 	if (r < 0)
 		return r;
@@ -147,7 +148,7 @@ int luks_header_unlock(const struct luks_header *header, int slot, const struct 
 		return r;
 	r = volume_key_digest(HASH_SHA256, volume_key, name, facts.uuid, facts.fingerprint);
 	if (r == 0)
-		r = check_mac(header, (unsigned int)slot, passphrase, &facts);
+		r = check_mac(header, (unsigned int)slot, passphrase, volume_key, &facts);
 	if (r < 0)
 		return r;
 	*ret_facts = facts;

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#ifndef CVMROOT_KEYS_COMBINE_H
+#define CVMROOT_KEYS_COMBINE_H
+
+#include "base/secret.h"
+
+/* The secret of one provider, for rule = "all". */
+struct key_part {
+	const char *provider;
+	const struct secret *secret;
+};
+
+/*
+ * One passphrase that needs every part: the base64 text of HKDF-SHA256 over the parts, each with
+ * its provider's name and its length, in the order of the names, whatever that of @parts. Strong
+ * as soon as one part is.
+ */
+int key_combine(const struct key_part *parts, size_t count, struct secret **ret);
+
+#endif

@@ -1,0 +1,730 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "unit.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "broker/broker.h"
+#include "broker/internal.h"
+#include "transcript.h"
+
+/* ---- URIs ---- */
+
+static const struct {
+	const char *uri, *path; /* NULL: refused */
+} uris[] = {
+	{"kbs:///default/luks/root", "/kbs/v0/resource/default/luks/root"},
+	{"kbs:///a/b/c.d-e_f", "/kbs/v0/resource/a/b/c.d-e_f"},
+	{"kbs:///-/_/0", "/kbs/v0/resource/-/_/0"},
+	{"kbs://kbs.example.com:8080/a/b/c", "/kbs/v0/resource/a/b/c"},
+	{"kbs://[2001:db8::1]:8080/a/b/c", "/kbs/v0/resource/a/b/c"},
+	{"kbs+resource:///a/b/c", "/kbs/v0/resource/a/b/c"},
+	{"kbs+provisioner:///default/9f9c-b0/root", "/kbs/v0/provisioner/default/9f9c-b0/root"},
+	{"kbs+other:///x", "/kbs/v0/other/x"},
+	{"", NULL},
+	{"kbs", NULL},
+	{"kbs:/a/b/c", NULL},
+	{"kbs://a/b/c", NULL},
+	{"kbs:///", NULL},
+	{"kbs:///a/b", NULL},
+	{"kbs:///a/b/c/d", NULL},
+	{"kbs:////b/c", NULL},
+	{"kbs:///a//c", NULL},
+	{"kbs:///a/b/", NULL},
+	{"kbs:///a/b/c/", NULL},
+	{"kbs:///a/b/.c", NULL},
+	{"kbs:///a/../c", NULL},
+	{"kbs:///a/b/ro ot", NULL},
+	{"kbs:///a/b/ro%20ot", NULL},
+	{"kbs:///a/b/c?x=y", NULL},
+	{"kbs:///a/b/c#x", NULL},
+	{"kbs:///a/b/c\n", NULL},
+	{"kbs:///a/b/\xc3\xa4", NULL},
+	{"kbs://user@host/a/b/c", NULL},
+	{"kbs+:///a/b/c", NULL},
+	{"kbs+a/b:///a/b/c", NULL},
+	{"kbs+other:///", NULL},
+	{"kbs+other:///a/../b", NULL},
+	{"kbsx:///a/b/c", NULL},
+	{"https:///a/b/c", NULL},
+};
+
+static void uris_are_checked(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(uris); i++) {
+		cleanup(freep) char *path = NULL;
+		int r = uri_request_path(uris[i].uri, &path);
+
+		if (r != (uris[i].path ? 0 : -EINVAL) || broker_check_uri(uris[i].uri) != r)
+			fail_msg("%s: %d", uris[i].uri, r);
+		if (uris[i].path)
+			assert_string_equal(path, uris[i].path);
+	}
+	assert_true(uri_is_provisioner("kbs+provisioner:///a/b/c"));
+	assert_false(uri_is_provisioner("kbs+provision:///a/b/c"));
+	assert_false(uri_is_provisioner("kbs:///provisioner/b/c"));
+}
+
+static void uri_is_bounded(void **state)
+{
+	char uri[1024] = "kbs:///a/b/";
+	char *path = NULL;
+
+	(void)state;
+	memset(uri + strlen(uri), 'x', 512 - strlen(uri));
+	assert_int_equal(uri_request_path(uri, &path), 0);
+	free(path);
+	strcat(uri, "x");
+	assert_int_equal(broker_check_uri(uri), -EINVAL);
+}
+
+/* ---- Cookie ---- */
+
+static const struct {
+	const char *set_cookie, *header;
+} cookies[] = {
+	{"kbs-session-id=46738836c0bf4308a73e20fa71f228ee; Expires=Mon, 23 Nov 2026 06:25:26 GMT",
+	 "Cookie: kbs-session-id=46738836c0bf4308a73e20fa71f228ee"},
+	{"kbs-session-id=a; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "Cookie: kbs-session-id=a"},
+	{"kbs-session-id=a; Max-Age=0", "Cookie: kbs-session-id=a"},
+	{" kbs-session-id=a.b-c_~+/= ;Path=/", "Cookie: kbs-session-id=a.b-c_~+/="},
+	{"kbs-session-id=a", "Cookie: kbs-session-id=a"},
+	{"", NULL},
+	{"kbs-session-id", NULL},
+	{"kbs-session-id=", NULL},
+	{"kbs-session-id=; Path=/", NULL},
+	{"KBS-session-id=a", NULL},
+	{"other=a; kbs-session-id=b", NULL},
+	{"route=r1; Path=/\nkbs-session-id=a; Path=/", "Cookie: route=r1; kbs-session-id=a"},
+	{"kbs-session-id=a\nb\xff=c\n=d\nroute=r1", "Cookie: kbs-session-id=a; route=r1"},
+	{"a=1\nb=2\nc=3\nd=4\nkbs-session-id=a", NULL},
+	{"a=1\nkbs-session-id=\x01\nb=2", NULL},
+	{"xkbs-session-id=a", NULL},
+	{"kbs-session-id=a\r\nX: y", NULL},
+	{"kbs-session-id=a,b", NULL},
+	{"kbs-session-id=\"a\"", NULL},
+	{"kbs-session-id=\x01", NULL},
+};
+
+static void cookies_are_read_without_a_clock(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cookies); i++) {
+		cleanup(freep) char *header = NULL;
+		int r = cookie_header(cookies[i].set_cookie, &header);
+
+		if (r != (cookies[i].header ? 0 : -EBADMSG))
+			fail_msg("%s: %d", cookies[i].set_cookie, r);
+		if (cookies[i].header)
+			assert_string_equal(header, cookies[i].header);
+	}
+}
+
+static void cookie_is_bounded(void **state)
+{
+	char text[256] = COOKIE_NAME "=";
+	char *header = NULL;
+
+	(void)state;
+	memset(text + strlen(text), 'a', COOKIE_SIZE_MAX);
+	assert_int_equal(cookie_header(text, &header), 0);
+	free(header);
+	strcat(text, "a");
+	assert_int_equal(cookie_header(text, &header), -EBADMSG);
+}
+
+/* ---- Messages ---- */
+
+static const struct jwe_key vector_key = {
+	.x = "LIZp9JGC3ojM-ftBmKOaIKxwxUY5Q4nXOM9JSCKj9f8",
+	.y = "VmpVXuPl9DrQmvUouLwnDrkoUkh3xTmz_6Vsdb3ukXs",
+};
+#define VECTOR_NONCE "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+#define VECTOR_KEY                                                                                 \
+	"\"tee-pubkey\":{\"alg\":\"ECDH-ES+A256KW\",\"crv\":\"P-256\",\"kty\":\"EC\","             \
+	"\"x\":\"LIZp9JGC3ojM-ftBmKOaIKxwxUY5Q4nXOM9JSCKj9f8\","                                   \
+	"\"y\":\"VmpVXuPl9DrQmvUouLwnDrkoUkh3xTmz_6Vsdb3ukXs\"}"
+
+static void assert_report_data(enum rcar_version version, const char *json, const char *hex)
+{
+	cleanup(freep) char *text = NULL;
+	char nonce[] = VECTOR_NONCE;
+	const struct challenge challenge = {.nonce = nonce, .hash = HASH_SHA384};
+	uint8_t digest[HASH_MAX_SIZE];
+	char digest_hex[2 * HASH_MAX_SIZE + 1];
+	size_t size = 0;
+
+	assert_int_equal(message_runtime_data(version, nonce, &vector_key, &text), 0);
+	assert_string_equal(text, json);
+	assert_int_equal(message_report_data(version, &challenge, &vector_key, digest, &size), 0);
+	assert_int_equal(size, 48);
+	hex_encode(digest, size, digest_hex);
+	assert_string_equal(digest_hex, hex);
+}
+
+static void report_data_known_answers(void **state)
+{
+	(void)state;
+	assert_report_data(
+		RCAR_0_4_0,
+		"{\"additional-evidence\":\"\",\"nonce\":\"" VECTOR_NONCE "\"," VECTOR_KEY "}",
+		"cef12e5a81f6c00f1d52c22e2473e8bb2bcaffa3fe89f1e7764de725e9ca0ecec9df6734"
+		"0b4a196c64d8fcba42dde729");
+	assert_report_data(
+		RCAR_0_2_0, "{\"nonce\":\"" VECTOR_NONCE "\"," VECTOR_KEY "}",
+		"986c1089c4084fe389d8dacad57d2ed654d44903798fe1ea3aaea8a05c6978713ad105bf"
+		"200c9844c3eb71502be18576");
+}
+
+/* The string of the example in RFC 8785 §3.2.2, and every control character. */
+static void strings_are_canonical(void **state)
+{
+	cleanup(freep) char *text = NULL, *again = NULL;
+
+	(void)state;
+	assert_int_equal(message_runtime_data(RCAR_0_2_0, "\xe2\x82\xac$\x0f\nA'B\"\\\\\"/",
+					      &vector_key, &text),
+			 0);
+	assert_string_equal(
+		text, "{\"nonce\":\"\xe2\x82\xac$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"," VECTOR_KEY "}");
+	assert_int_equal(message_runtime_data(RCAR_0_2_0, "\x01\b\t\n\v\f\r\x1f\x7f", &vector_key,
+					      &again),
+			 0);
+	assert_string_equal(
+		again, "{\"nonce\":\"\\u0001\\b\\t\\n\\u000b\\f\\r\\u001f\x7f\"," VECTOR_KEY "}");
+}
+
+static void requests(void **state)
+{
+	cleanup(freep) char *newer = NULL, *older = NULL;
+
+	(void)state;
+	assert_int_equal(message_request(RCAR_0_4_0, "az-snp-vtpm", &newer), 0);
+	assert_string_equal(newer,
+			    "{\"version\":\"0.4.0\",\"tee\":\"az-snp-vtpm\",\"extra-params\":"
+			    "{\"supported-hash-algorithms\":[\"sha256\",\"sha384\","
+			    "\"sha512\"]}}");
+	assert_int_equal(message_request(RCAR_0_2_0, "azsnpvtpm", &older), 0);
+	assert_non_null(strstr(older, "{\"version\":\"0.2.0\",\"tee\":\"azsnpvtpm\","));
+}
+
+static const struct {
+	const char *text;
+	int error;
+	const char *nonce;
+	enum hash_algorithm hash;
+} challenges[] = {
+	{"{\"nonce\":\"AA==\",\"extra-params\":\"\"}", 0, "AA==", HASH_SHA384},
+	{"{\"nonce\":\"x\"}", 0, "x", HASH_SHA384},
+	{"{\"nonce\":\"not base64!\",\"extra-params\":{}}", 0, "not base64!", HASH_SHA384},
+	{"{\"nonce\":\"{\\\"a\\\":1}\",\"extra-params\":{\"selected-hash-algorithm\":\"sha512\"}}",
+	 0, "{\"a\":1}", HASH_SHA512},
+	{"{\"nonce\":\"x\",\"extra-params\":{\"selected-hash-algorithm\":\"SHA256\"},\"new\":1}", 0,
+	 "x", HASH_SHA256},
+	{"{\"nonce\":\"x\",\"extra-params\":{\"selected-hash-algorithm\":\"sha1\"}}", -EOPNOTSUPP,
+	 NULL, 0},
+	{"{\"nonce\":\"x\",\"extra-params\":{\"selected-hash-algorithm\":\"sm3\"}}", -EOPNOTSUPP,
+	 NULL, 0},
+	{"{\"nonce\":\"x\",\"extra-params\":{\"selected-hash-algorithm\":null}}", -EBADMSG, NULL,
+	 0},
+	{"{\"nonce\":\"\",\"extra-params\":\"\"}", -EBADMSG, NULL, 0},
+	{"{\"nonce\":1}", -EBADMSG, NULL, 0},
+	{"{\"nonce\":\"a\",\"nonce\":\"b\"}", -EBADMSG, NULL, 0},
+	{"{\"nonce\":\"a\\u0000b\"}", -EBADMSG, NULL, 0},
+	{"{\"nonce\":\"a\"", -EBADMSG, NULL, 0},
+	{"{\"extra-params\":\"\"}", -EBADMSG, NULL, 0},
+	{"[\"nonce\"]", -EBADMSG, NULL, 0},
+	{"", -EBADMSG, NULL, 0},
+};
+
+static void challenges_are_read(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(challenges); i++) {
+		cleanup(challenge_done) struct challenge challenge = {};
+		int r = message_read_challenge(challenges[i].text, strlen(challenges[i].text),
+					       &challenge);
+
+		if (r != challenges[i].error)
+			fail_msg("%s: %d", challenges[i].text, r);
+		if (r < 0) {
+			assert_null(challenge.nonce);
+			continue;
+		}
+		assert_string_equal(challenge.nonce, challenges[i].nonce);
+		assert_int_equal(challenge.hash, challenges[i].hash);
+	}
+}
+
+static char *make_attestation(enum rcar_version version, const char *initdata, size_t size, int *r)
+{
+	cleanup(json_decrefp) json_t *evidence = json_pack("{s:s}", "quote", "a/b");
+	const struct attestation attestation = {
+		.version = version,
+		.nonce = "n\"1",
+		.key = &vector_key,
+		.evidence = evidence,
+		.initdata = initdata,
+		.initdata_size = size,
+	};
+	char *text = NULL;
+
+	*r = message_attestation(&attestation, &text);
+	return text;
+}
+
+static void attestations(void **state)
+{
+	static const char initdata[] = "version = \"0.1.0\"\n[data]\n\"x\" = '''\n\\'''\n";
+	cleanup(freep) char *plain = NULL, *with = NULL, *older = NULL;
+	cleanup(json_decrefp) json_t *json = NULL;
+	int r;
+
+	(void)state;
+	plain = make_attestation(RCAR_0_4_0, NULL, 0, &r);
+	assert_int_equal(r, 0);
+	assert_string_equal(plain,
+			    "{\"init-data\":null,\"runtime-data\":{\"nonce\":\"n\\\"1\"," VECTOR_KEY
+			    "},\"tee-evidence\":{\"primary_evidence\":{\"quote\":\"a/b\"},"
+			    "\"additional_evidence\":\"\"}}");
+	older = make_attestation(RCAR_0_2_0, NULL, 0, &r);
+	assert_int_equal(r, 0);
+	assert_string_equal(older, "{" VECTOR_KEY ",\"tee-evidence\":{\"quote\":\"a/b\"}}");
+
+	with = make_attestation(RCAR_0_4_0, initdata, strlen(initdata), &r);
+	assert_int_equal(json_parse(with, strlen(with), MIB, &json), 0);
+	json_t *sent = json_object_get(json, "init-data");
+	assert_string_equal(json_string_value(json_object_get(sent, "format")), "toml");
+	assert_string_equal(json_string_value(json_object_get(sent, "body")), initdata);
+	assert_null(make_attestation(RCAR_0_4_0, "\xff", 1, &r));
+	assert_int_equal(r, -EBADMSG);
+}
+
+static void tokens(void **state)
+{
+	static const char *const bad[] = {"",
+					  "{}",
+					  "[]",
+					  "{\"token\":1}",
+					  "{\"token\":\"\"}",
+					  "{\"token\":\"a\",\"token\":\"b\"}",
+					  "{\"token\":\"a\"",
+					  "\"token\""};
+
+	(void)state;
+	assert_int_equal(message_read_token("{\"token\":\"a.b.c\"}", 17), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (message_read_token(bad[i], strlen(bad[i])) != -EBADMSG)
+			fail_msg("accepted: %s", bad[i]);
+}
+
+/* ---- Payloads ---- */
+
+#define PROVISIONED "version = \"0.1.0\"\n[data]\n"
+
+static const struct {
+	const char *plaintext;
+	bool provisioner;
+	const char *key; /* NULL: refused */
+} payloads[] = {
+	{"passphrase\n", false, "passphrase\n"},
+	{"{\"kty\":\"oct\",\"k\":\"aGVsbG8\"}", false, "hello"},
+	{"{\"kty\":\"oct\",\"k\":\"aGVsbG8\",\"kid\":\"1\",\"alg\":\"A256GCM\"}", false, "hello"},
+	{"{\"key_type\":\"oct\",\"key\":\"aGVsbG8=\"}\n", false, "hello"},
+	{"{\"key_type\":\"oct\",\"key\":\"-_-_\"}", false, "\xfb\xff\xbf"},
+	{"{\"key_type\":\"oct\",\"key\":\"+/+/\"}", false, "\xfb\xff\xbf"},
+	/* In doubt raw: not JSON, not an object, not a symmetric key. */
+	{"{\"kty\":\"oct\",\"k\":\"aGVsbG8\"}x", false, "{\"kty\":\"oct\",\"k\":\"aGVsbG8\"}x"},
+	{"{\"kty\":\"EC\",\"k\":\"aGVsbG8\"}", false, "{\"kty\":\"EC\",\"k\":\"aGVsbG8\"}"},
+	{"{\"k\":\"aGVsbG8\"}", false, "{\"k\":\"aGVsbG8\"}"},
+	{"[\"oct\"]", false, "[\"oct\"]"},
+	{"\"oct\"", false, "\"oct\""},
+	{"{", false, "{"},
+	{PROVISIONED "x = \"y\"\n", false, PROVISIONED "x = \"y\"\n"},
+	/* It says that it is a key, and then it is not. */
+	{"{\"kty\":\"oct\"}", false, NULL},
+	{"{\"kty\":\"oct\",\"k\":1}", false, NULL},
+	{"{\"kty\":\"oct\",\"k\":\"\"}", false, NULL},
+	{"{\"kty\":\"oct\",\"k\":\"a\"}", false, NULL},
+	{"{\"kty\":\"oct\",\"k\":\"aGVsbG8 \"}", false, NULL},
+	{"{\"key_type\":\"oct\",\"k\":\"aGVsbG8\"}", false, NULL},
+
+	{PROVISIONED "\"io.cryptsetup.key.text.root\" = \"secret\"\n", true, "secret"},
+	{PROVISIONED "\"io.cryptsetup.key.text.data\" = \"secret\"\n", true, "secret"},
+	{PROVISIONED "\"io.cryptsetup.key.text.data\" = \"other\"\n"
+		     "\"io.cryptsetup.key.text.root\" = \"secret\"\n",
+	 true, "secret"},
+	{PROVISIONED "\"other\" = \"x\"\n\"io.cryptsetup.key.text.root\" = \"secret\"\n", true,
+	 "secret"},
+	{PROVISIONED "\"io.cryptsetup.key.text.a\" = \"x\"\n\"io.cryptsetup.key.text.b\" = \"y\"\n",
+	 true, NULL},
+	{PROVISIONED "\"io.cryptsetup.key.text.root\" = \"\"\n", true, NULL},
+	{PROVISIONED "\"io.cryptsetup.key.text.root\" = 1\n", true, NULL},
+	{PROVISIONED "\"io.cryptsetup.key.raw.root\" = \"secret\"\n", true, NULL},
+	{PROVISIONED, true, NULL},
+	{"version = \"0.2.0\"\n[data]\n\"io.cryptsetup.key.text.root\" = \"secret\"\n", true, NULL},
+	{"[data]\n\"io.cryptsetup.key.text.root\" = \"secret\"\n", true, NULL},
+	{"version = \"0.1.0\"\n\"io.cryptsetup.key.text.root\" = \"secret\"\n", true, NULL},
+	{"secret", true, NULL},
+	{"{\"kty\":\"oct\",\"k\":\"aGVsbG8\"}", true, NULL},
+};
+
+static void payloads_are_unwrapped(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(payloads); i++) {
+		cleanup(secret_freep) struct secret *plaintext = NULL, *key = NULL;
+		const char *wanted = payloads[i].key;
+		int r;
+
+		assert_int_equal(secret_copy(payloads[i].plaintext, strlen(payloads[i].plaintext),
+					     &plaintext),
+				 0);
+		r = payload_read(plaintext, payloads[i].provisioner, &key);
+		if (r != (wanted ? 0 : -EBADMSG) || (key == NULL) != (wanted == NULL))
+			fail_msg("%s: %d", payloads[i].plaintext, r);
+		if (wanted &&
+		    (key->size != strlen(wanted) || memcmp(key->data, wanted, key->size) != 0))
+			fail_msg("%s: another key", payloads[i].plaintext);
+		if (r < 0)
+			assert_null(strstr(fail_sentence(r), "secret"));
+	}
+}
+
+/* A key file may hold any byte, a NUL too. */
+static void binary_payload_is_raw(void **state)
+{
+	cleanup(secret_freep) struct secret *plaintext = NULL, *key = NULL;
+
+	(void)state;
+	assert_int_equal(secret_copy("{\0\xff}", 4, &plaintext), 0);
+	assert_int_equal(payload_read(plaintext, false, &key), 0);
+	assert_true(secret_equal(plaintext, key));
+}
+
+/* ---- Refusals ---- */
+
+#define TYPE(name, detail)                                                                         \
+	"{\"type\":\"https://github.com/confidential-containers/kbs/errors/" name                  \
+	"\",\"detail\":\"" detail "\"}"
+#define MISMATCH(wanted)                                                                           \
+	TYPE("AttestationError",                                                                   \
+	     "Attestation error: RCAR handshake Auth failed: KBS Client Protocol Version "         \
+	     "Mismatch: expect =" wanted " while the request is 0.4.0")
+
+static const struct {
+	unsigned int status;
+	const char *body;
+	enum refusal_action action;
+	const char *words; /* in the sentence */
+} refusals[] = {
+	{401, MISMATCH("0.2.0"), REFUSAL_VERSION, "HTTP 401 AttestationError"},
+	{401, MISMATCH("0.2.01"), REFUSAL_GIVE_UP, "0.4.0 and 0.2.0 are known"},
+	{401, MISMATCH("0.3.0"), REFUSAL_GIVE_UP, "0.4.0 and 0.2.0 are known"},
+	{401, TYPE("PolicyDeny", "x"), REFUSAL_GIVE_UP, "HTTP 401 PolicyDeny \"x\""},
+	{403, TYPE("PolicyDeny", "x"), REFUSAL_GIVE_UP, "HTTP 403 PolicyDeny"},
+	{404, TYPE("ReadSecretFailed", "x"), REFUSAL_AGAIN, "no such resource"},
+	{401, TYPE("AdminAuthAccess", "x"), REFUSAL_GIVE_UP, "administrators"},
+	{401, TYPE("SomethingNew", "x"), REFUSAL_GIVE_UP, "HTTP 401 SomethingNew \"x\""},
+	{401, TYPE("PolicyDeny", "\\u001b[2J\\u00e4"), REFUSAL_GIVE_UP, "\"?[2J??\""},
+	{401, "", REFUSAL_GIVE_UP, "proxy"},
+	{401, "{\"type\":\"a\",\"type\":\"b\",\"detail\":\"\"}", REFUSAL_GIVE_UP, "proxy"},
+	{401, "{\"type\":1,\"detail\":\"\"}", REFUSAL_GIVE_UP, "proxy"},
+	{401, "<html>Authorization Required</html>", REFUSAL_GIVE_UP, "HTTP 401: "},
+	{403, "<html>", REFUSAL_GIVE_UP, "HTTP 403: "},
+	{404, "<html>", REFUSAL_GIVE_UP, "no key broker at this URL"},
+	{301, "", REFUSAL_GIVE_UP, "redirects are not followed"},
+	{307, "", REFUSAL_GIVE_UP, "redirects are not followed"},
+	{204, "", REFUSAL_GIVE_UP, "HTTP 204"},
+	{408, "", REFUSAL_RETRY, "HTTP 408"},
+	{429, "slow down", REFUSAL_RETRY, "HTTP 429"},
+	{429, TYPE("PolicyDeny", "x"), REFUSAL_RETRY, "HTTP 429"},
+	{500, "", REFUSAL_RETRY, "HTTP 500"},
+	{502, "<html>Bad Gateway</html>", REFUSAL_RETRY, "HTTP 502"},
+	{503, "", REFUSAL_RETRY, "HTTP 503"},
+	{503, TYPE("PolicyDeny", "x"), REFUSAL_RETRY, "HTTP 503 PolicyDeny"},
+	{504, "", REFUSAL_RETRY, "HTTP 504"},
+	{599, "", REFUSAL_RETRY, "HTTP 599"},
+	{600, "", REFUSAL_GIVE_UP, "HTTP 600"},
+	{0, "", REFUSAL_GIVE_UP, "HTTP 0"},
+};
+
+static void refusals_are_understood(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refusals); i++) {
+		struct refusal refusal;
+
+		refusal_read(refusals[i].status, refusals[i].body, strlen(refusals[i].body),
+			     &refusal);
+		if (refusal.action != refusals[i].action ||
+		    !strstr(refusal.sentence, refusals[i].words))
+			fail_msg("%u %s: %d, %s", refusals[i].status, refusals[i].body,
+				 (int)refusal.action, refusal.sentence);
+		if (refusal.action == REFUSAL_VERSION)
+			assert_int_equal(refusal.version, RCAR_0_2_0);
+	}
+}
+
+static void refusal_is_bounded(void **state)
+{
+	cleanup(freep) char *body = malloc(3000);
+	struct refusal refusal;
+	int size;
+
+	(void)state;
+	assert_non_null(body);
+	size = snprintf(body, 3000, "{\"type\":\"%0500d\",\"detail\":\"%02000d\"}", 0, 0);
+	refusal_read(401, body, (size_t)size, &refusal);
+	assert_in_range(strlen(refusal.sentence), 100, 200);
+}
+
+/* Every error that was recorded from a running broker, by the name of its record. */
+static const struct {
+	const char *name;
+	enum refusal_action action;
+	const char *words;
+} recorded[] = {
+	{"sample/empty-resource/resource", REFUSAL_AGAIN, "no such resource"},
+	{"sample/policy-deny/resource", REFUSAL_GIVE_UP, "policy does not give this resource"},
+	{"auth/version-0.3.0", REFUSAL_VERSION, "Version Mismatch: expect =0.4.0"},
+	{"auth/version-0.5.0", REFUSAL_VERSION, "Version Mismatch: expect =0.4.0"},
+	{"auth/version-junk", REFUSAL_GIVE_UP, "does not understand the version"},
+	{"auth/tee-unknown", REFUSAL_TEE_NAME, "knows no TEE of this name"},
+	{"auth/no-extra", REFUSAL_TEE_NAME, "deserialize Request"},
+	{"auth/bad-json", REFUSAL_TEE_NAME, "deserialize Request"},
+	{"auth/big", REFUSAL_GIVE_UP, "HTTP 413: the evidence is larger"},
+	{"attest/no-cookie", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"attest/bad-cookie", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"attest/wrong-nonce", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"attest/wrong-report", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"attest/bad-json", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"attest/resource-before", REFUSAL_AGAIN, "does not know the session"},
+	{"attest/extra-jwk-member", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"resource/no-auth", REFUSAL_AGAIN, "does not know the session"},
+	{"resource/bad-bearer", REFUSAL_AGAIN, "too old by now"},
+	{"resource/two-segments", REFUSAL_AGAIN, "no such resource"},
+	{"resource/default-repo", REFUSAL_AGAIN, "no such resource"},
+	{"resource/bad-chars", REFUSAL_AGAIN, "no such resource"},
+	{"plugin/none", REFUSAL_GIVE_UP, "HTTP 404 PluginNotFound \"Plugin nothere not found\""},
+	{"url/none", REFUSAL_GIVE_UP, "HTTP 404: there is no key broker at this URL"},
+	{"method/wrong", REFUSAL_GIVE_UP, "HTTP 404 PluginNotFound"},
+	{"rvps/get", REFUSAL_GIVE_UP, "HTTP 401 RvpsError"},
+	{"tpm/nonce-48/attest", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"tpm/nonce-48/resource", REFUSAL_AGAIN, "does not know the session"},
+	{"tpm/pcr-changed/attest", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"tpm/pcr-changed/resource", REFUSAL_AGAIN, "does not know the session"},
+	{"tpm/initdata-unbound/attest", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"tpm/initdata-unbound/resource", REFUSAL_AGAIN, "does not know the session"},
+	{"affirming/before/resource", REFUSAL_GIVE_UP, "policy does not give this resource"},
+	{"provisioner/no-initdata/resource", REFUSAL_AGAIN, "expects other initdata"},
+	{"provisioner/wrong-initdata/resource", REFUSAL_AGAIN, "expects other initdata"},
+	{"snp/test-vlek-report.bin/attest", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"snp/test-vlek-report.bin/resource", REFUSAL_AGAIN, "does not know the session"},
+	{"snp/flipped/attest", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"snp/flipped/resource", REFUSAL_AGAIN, "does not know the session"},
+	{"snp/e2e/attest", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"snp/e2e/resource", REFUSAL_AGAIN, "does not know the session"},
+	{"expiry/attest", REFUSAL_AGAIN, "did not accept the evidence"},
+	{"expiry/resource", REFUSAL_AGAIN, "does not know the session"},
+};
+
+static void check_recorded(const char *name, unsigned int status, json_t *body)
+{
+	struct refusal refusal;
+
+	for (size_t i = 0; i < ARRAY_SIZE(recorded); i++) {
+		if (strcmp(recorded[i].name, name) != 0)
+			continue;
+		refusal_read(status, json_string_value(body), json_string_length(body), &refusal);
+		if (refusal.action != recorded[i].action ||
+		    !strstr(refusal.sentence, recorded[i].words))
+			fail_msg("%s: %d, %s", name, (int)refusal.action, refusal.sentence);
+		if (refusal.action == REFUSAL_VERSION)
+			assert_int_equal(refusal.version, RCAR_0_4_0);
+		return;
+	}
+	fail_msg("%s: an error that is not in the table", name);
+}
+
+/* Errors, and beside them: challenges, tokens and cookies. */
+static void read_transcript(const char *name, size_t wanted_errors)
+{
+	json_t *records = transcript_load(name), *record;
+	size_t i, errors = 0, challenges_read = 0;
+
+	json_array_foreach (records, i, record) {
+		cleanup(challenge_done) struct challenge challenge = {};
+		cleanup(freep) char *header = NULL;
+		json_t *response = json_object_get(record, "response");
+		json_t *body = json_object_get(response, "body");
+		json_t *cookie =
+			json_object_get(json_object_get(response, "headers"), "set-cookie");
+		const char *title = json_string_value(json_object_get(record, "case"));
+		long long status = json_integer_value(json_object_get(response, "status"));
+		const char *text = json_string_value(body);
+
+		if (response && status != 200) {
+			check_recorded(title, (unsigned int)status, body);
+			errors++;
+			continue;
+		}
+		if (!cookie)
+			continue;
+		assert_int_equal(cookie_header(json_string_value(cookie), &header), 0);
+		assert_int_equal(strlen(header), strlen("Cookie: " COOKIE_NAME "=") + 32);
+		if (strstr(text, "\"token\""))
+			assert_int_equal(message_read_token(text, strlen(text)), 0);
+		else
+			assert_int_equal(message_read_challenge(text, strlen(text), &challenge), 0);
+		challenges_read++;
+	}
+	json_decref(records);
+	assert_int_equal(errors, wanted_errors);
+	assert_true(challenges_read > 0);
+}
+
+static void recorded_exchanges(void **state)
+{
+	(void)state;
+	read_transcript("exchange.json", 31);
+	read_transcript("provisioner-policy-expiry.json", 11);
+}
+
+/* ---- Retry ---- */
+
+static void windows_grow(void **state)
+{
+	static const int64_t windows[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000};
+	struct retry retry = {.last_ms = 1000000};
+	struct retry lazy = retry;
+	int64_t until;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(windows); i++) {
+		assert_int_equal(retry_next(&retry, 5000, 0, UINT32_MAX, &until), 0);
+		assert_int_equal(until, 5000 + windows[i] - 1);
+		/* Full jitter: any wait may be none. */
+		assert_int_equal(retry_next(&lazy, 5000, 0, 0, &until), 0);
+		assert_int_equal(until, 5000);
+	}
+	retry.failures = UINT32_MAX;
+	assert_int_equal(retry_next(&retry, 0, 0, UINT32_MAX, &until), 0);
+	assert_int_equal(until, RETRY_MOST_MS - 1);
+}
+
+static void retry_after_is_a_lower_bound(void **state)
+{
+	struct retry retry = {.last_ms = 100000};
+	int64_t until = 0;
+
+	(void)state;
+	assert_int_equal(retry_next(&retry, 1000, 61000, 0, &until), 0);
+	assert_int_equal(until, 61000);
+	/* Jitter on top: those who were sent away together do not come back together. */
+	assert_int_equal(retry_next(&retry, 1000, 61000, UINT32_MAX, &until), 0);
+	assert_int_equal(until, 61000 + 2000 - 1);
+	until = -1;
+	assert_int_equal(retry_next(&retry, 1000, 100000, 0, &until), -ETIMEDOUT);
+	assert_int_equal(retry_next(&retry, 1000, INT64_MAX, 0, &until), -ETIMEDOUT);
+	assert_int_equal(retry_next(&retry, 100000, 0, 0, &until), -ETIMEDOUT);
+	assert_int_equal(until, -1);
+}
+
+/* The last attempt comes before the last time, and it is one: no burst of all machines there. */
+static void end_is_no_burst(void **state)
+{
+	struct retry retry = {.last_ms = 100000};
+	int64_t until = 0;
+
+	(void)state;
+	assert_int_equal(retry_next(&retry, 99500, 0, UINT32_MAX, &until), 0);
+	assert_in_range(until, 99500, 99999);
+	assert_int_equal(retry_next(&retry, until, 0, 0, &until), -ETIMEDOUT);
+	/* One that fits by itself is an attempt like any other. */
+	retry = (struct retry){.last_ms = 100000};
+	assert_int_equal(retry_next(&retry, 99500, 0, UINT32_MAX / 4, &until), 0);
+	assert_in_range(until, 99700, 99800);
+	assert_int_equal(retry_next(&retry, until, 0, 0, &until), 0);
+}
+
+/* A generator of its own: the storm is the same at each run. */
+static uint32_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return (uint32_t)(*state >> 32);
+}
+
+#define GUESTS	  200
+#define SLOT_MS	  500
+#define SLOTS	  1800
+#define PER_SLOT  10
+#define LIMIT_ONE 90
+
+/*
+ * Machines that boot in the same instant, and a broker that serves few of them at a time and sends
+ * the others away: all get through, and after the first instant they never come in a crowd again.
+ */
+static void storm_is_spread(void **state)
+{
+	struct retry retries[GUESTS] = {};
+	int64_t when[GUESTS] = {};
+	unsigned int served = 0, crowd = 0;
+	uint64_t seed = 0x9e3779b97f4a7c15;
+
+	(void)state;
+	for (size_t i = 0; i < GUESTS; i++)
+		retries[i].last_ms = SLOTS * SLOT_MS;
+	for (int64_t now = 0; now < SLOTS * SLOT_MS; now += SLOT_MS) {
+		unsigned int came = 0;
+
+		for (size_t i = 0; i < GUESTS; i++) {
+			if (when[i] >= now + SLOT_MS)
+				continue;
+			if (came++ < PER_SLOT) {
+				served++;
+				when[i] = INT64_MAX;
+				continue;
+			}
+			assert_int_equal(retry_next(&retries[i], MAX(when[i], now), 0,
+						    next_random(&seed), &when[i]),
+					 0);
+			/* Once in a slot, as if each answer took that long. */
+			when[i] = MAX(when[i], now + SLOT_MS);
+		}
+		if (now > SLOT_MS)
+			crowd = MAX(crowd, came);
+	}
+	print_message("served %u, at most %u at once after the first second\n", served, crowd);
+	assert_int_equal(served, GUESTS);
+	assert_true(crowd <= LIMIT_ONE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(uris_are_checked),
+		cmocka_unit_test(uri_is_bounded),
+		cmocka_unit_test(cookies_are_read_without_a_clock),
+		cmocka_unit_test(cookie_is_bounded),
+		cmocka_unit_test(report_data_known_answers),
+		cmocka_unit_test(strings_are_canonical),
+		cmocka_unit_test(requests),
+		cmocka_unit_test(challenges_are_read),
+		cmocka_unit_test(attestations),
+		cmocka_unit_test(tokens),
+		cmocka_unit_test(payloads_are_unwrapped),
+		cmocka_unit_test(binary_payload_is_raw),
+		cmocka_unit_test(refusals_are_understood),
+		cmocka_unit_test(refusal_is_bounded),
+		cmocka_unit_test(recorded_exchanges),
+		cmocka_unit_test(windows_grow),
+		cmocka_unit_test(retry_after_is_a_lower_bound),
+		cmocka_unit_test(end_is_no_burst),
+		cmocka_unit_test(storm_is_spread),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

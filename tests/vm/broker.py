@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""The reference broker (tests/broker) on the host, for guests that reach it as 10.0.2.2."""
+
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import threading
+
+import artefacts
+from machine import require
+
+# Debian's own, since the broker needs modules of Debian's; another may come first in the PATH.
+PROGRAM = ["/usr/bin/python3", str(artefacts.ROOT / "tests" / "broker")]
+ADDRESS = "10.0.2.2"  # of the host, in QEMU's user network
+START_SECONDS = 30
+
+
+def make_once(name, verb):
+    """A folder that a verb of the broker makes, shared by the scenarios of a run."""
+    folder = artefacts.WORK / name
+    artefacts.WORK.mkdir(parents=True, exist_ok=True)
+    with artefacts.locked(f"vm-{name}"):
+        if not folder.exists():
+            fresh = folder.with_suffix(".new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            subprocess.run([*PROGRAM, verb, str(fresh)], check=True)
+            fresh.rename(folder)
+    return folder
+
+
+class Broker:
+    """
+    A broker with one resource and a policy, in a folder of its own. Use as a context: it serves
+    within it.
+    """
+
+    def __init__(self, folder, resource, secret, policy=None):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.pki = make_once("pki", "make-pki")
+        self.roots = make_once("roots", "make-roots")
+        self.resource = resource
+        self.secret = self.folder / "secret"
+        self.secret.write_bytes(secret)
+        self.policy = self.folder / "policy.json"
+        self.set_policy(policy or {})
+        self.log = self.folder / "log.jsonl"
+        self.port = None
+
+    def set_policy(self, policy):
+        self.policy.write_text(json.dumps(policy), encoding="ascii")
+
+    @property
+    def url(self):
+        return f"https://{ADDRESS}:{self.port}"
+
+    @property
+    def ca(self):
+        return (self.pki / "ca.pem").read_text(encoding="ascii")
+
+    def __enter__(self):
+        port_file = self.folder / "port"
+        port_file.unlink(missing_ok=True)
+        self.process = subprocess.Popen(
+            [*PROGRAM, "serve", "--listen", "127.0.0.1:0", "--port-file", str(port_file),
+             "--certificate", str(self.pki / "server.pem"), "--key", str(self.pki / "server.key"),
+             "--roots", str(self.roots), "--policy", str(self.policy), "--log", str(self.log),
+             "--resource", f"{self.resource}={self.secret}"],
+            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # It says that it listens; what it says later is kept, so that it never has to wait.
+        listening = threading.Event()
+        threading.Thread(target=self.follow, args=(listening,), daemon=True).start()
+        if not listening.wait(START_SECONDS) or self.process.poll() is not None:
+            self.__exit__()
+            require(False, f"the broker did not start, see {self.folder / 'words'}")
+        self.port = int(port_file.read_text(encoding="ascii"))
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(START_SECONDS)
+
+    def follow(self, listening):
+        with open(self.folder / "words", "wb") as words:
+            for line in self.process.stderr:
+                words.write(line)
+                words.flush()
+                if line.startswith(b"listening"):
+                    listening.set()
+        listening.set()
+
+    def events(self, kind):
+        if not self.log.exists():
+            return []
+        lines = [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+        return [line for line in lines if line["event"] == kind]
+
+    def require_attested(self, tee, count):
+        """As many attestations of that TEE as that were accepted, and no other."""
+        found = [(line.get("tee"), line["result"]) for line in self.events("attest")]
+        require(found == [(tee, "ok")] * count,
+                f"the broker's log has {self.events('attest')}")
+        given = [line["result"] for line in self.events("resource")]
+        require(given == ["ok"] * count, f"the broker's log has {self.events('resource')}")
+
+    def require_refused(self, tee, kind="attest"):
+        """It was asked, and it gave nothing."""
+        refused = [line for line in self.events(kind) if line["result"] == "refused"]
+        require(refused and all(line.get("tee") in (tee, None) for line in refused),
+                f"the broker's log has {self.events(kind)}")
+        require(not [line for line in self.events("resource") if line["result"] == "ok"],
+                "the broker gave the resource")

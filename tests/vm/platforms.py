@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""
+Boots whose key comes from a broker by attestation, one platform each: the release program at its
+real paths, the TEE simulated (tests/tee-sim), the broker the reference one (tests/broker).
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+
+import artefacts
+import disk
+import tee
+from boots import LOG, STATUS
+from broker import Broker
+from disk import MIB
+from lab import STUB, Lab
+from machine import note, require
+from scenario import scenario
+
+RESOURCE = "default/luks/root"
+MEASUREMENT = "c1" * 48
+PCR_11 = hashlib.sha256(bytes(32) + hashlib.sha256(STUB.encode()).digest()).hexdigest()
+INITDATA = "vmtest/initdata.toml"
+
+# Platform: tee-sim's words, whether the key must come for good measurements only.
+SNP = ("tsm", "--provider", "sev_guest", "--measurement", MEASUREMENT)
+TDX = ("tsm", "--provider", "tdx_guest", "--measurement", MEASUREMENT, "--rtmr",
+       "2=" + MEASUREMENT)
+SNP_POLICY = {"snp": {"measurements": [MEASUREMENT]}}
+TDX_POLICY = {"tdx": {"mrtd": [MEASUREMENT], "rtmrs": {"2": [MEASUREMENT]}}}
+
+
+class PlatformLab(Lab):
+    """A small image whose only key is the broker's, on a simulated platform."""
+
+    def __init__(self, name, platform, simulator=(), options=""):
+        super().__init__(name)
+        self.platform = platform
+        self.simulator = simulator
+        self.secret = os.urandom(32)
+        self.options = options
+        self.extra = {}
+        self.network = True
+        self.make_image(content=4 * MIB, size=24 * MIB)
+
+    def serve(self, policy=None):
+        """The broker; from here on the configuration names it."""
+        self.broker = Broker(self.folder / "broker", RESOURCE, self.secret, policy)
+        return self.broker
+
+    def write_config(self):
+        self.config = f"""
+[keys]
+providers = ["kbs"]
+[tee]
+platform = "{self.platform}"
+{self.options}
+[kbs]
+url = "{self.broker.url}"
+ca = '''
+{self.broker.ca}'''
+resource = "kbs:///{RESOURCE}"
+deadline-seconds = 60
+"""
+
+    def initrd(self, extra=None):
+        simulated = {}
+        if self.simulator:
+            simulated = tee.overlay(self.suite, self.broker.roots, *self.simulator)
+        return super().initrd({**simulated, **self.extra, **(extra or {})})
+
+    def recover_keys(self):
+        """The broker's secret is the slot's passphrase as it is."""
+        key = disk.volume_key(self.disk, self.secret, self.folder)
+        require(len(key) == 64, f"a volume key of {len(key)} bytes")
+        return self.secret, key
+
+    def orders(self, *more):
+        return ["hash=/", f"file={STATUS}", *more,
+                *(["pcr=15", f"file={LOG}"] if self.tpm else [])]
+
+    def boot_checked(self, *orders):
+        boot = self.boot(self.orders(*orders), timeout=120)
+        results = boot.results()
+        self.check_guest_hashes(results)
+        if self.tpm:
+            expected = self.expected_pcr15(self.recover_keys()[1], results["file=" + LOG])
+            require(results["pcr=15"] == expected, "PCR 15 is not what its log replays to")
+        self.check_no_secret([self.secret], {"the console": boot.console})
+        return results
+
+    def first_boot(self):
+        marker = f"written_by_the_guest_{self.seed}"
+        results = self.boot_checked(f"write=/guest:{marker}_")
+        require(b"fresh" in results["file=" + STATUS], "the first boot is not called fresh")
+        self.check_encrypted([marker])
+        return marker
+
+    def reboot(self, marker):
+        results = self.boot_checked("file=/guest")
+        require(marker.encode() in results["file=/guest"], "what the first boot wrote is gone")
+        require(b"reopened" in results["file=" + STATUS], "the root is not called reopened")
+
+
+def first_boot_and_reboot(lab, policy):
+    """Encrypted with the broker's key, opened with it again; twice attested."""
+    with lab.serve(policy) as broker:
+        lab.write_config()
+        marker = lab.first_boot()
+        lab.reboot(marker)
+        broker.require_attested(lab.platform, 2)
+        note(f"{lab.platform}: two attestations were accepted")
+
+
+# ---- One scenario a platform ----
+
+@scenario()
+def snp(name):
+    """By the kernel's reports below configfs."""
+    first_boot_and_reboot(PlatformLab(name, "snp", SNP), SNP_POLICY)
+
+
+@scenario()
+def snp_ioctl(name):
+    """By /dev/sev-guest, as on kernels before 6.7; report of version 5."""
+    words = ("sev-guest", "--measurement", MEASUREMENT, "--snp-version", "5")
+    first_boot_and_reboot(PlatformLab(name, "snp", words), SNP_POLICY)
+
+
+@scenario()
+def tdx(name):
+    first_boot_and_reboot(PlatformLab(name, "tdx", TDX), TDX_POLICY)
+
+
+@scenario()
+def cca(name):
+    words = ("tsm", "--provider", "arm_cca_guest", "--measurement", MEASUREMENT)
+    first_boot_and_reboot(PlatformLab(name, "cca", words), {"cca": {"rim": [MEASUREMENT[:64]]}})
+
+
+@scenario()
+def az_snp_vtpm(name):
+    words = ("azure", "--type", "snp", "--measurement", MEASUREMENT)
+    lab = PlatformLab(name, "az-snp-vtpm", words).make_tpm()
+    first_boot_and_reboot(lab, {"az-snp-vtpm": {"pcrs": {"11": [PCR_11]},
+                                                "measurements": [MEASUREMENT]}})
+
+
+@scenario()
+def az_tdx_vtpm(name):
+    words = ("azure", "--type", "tdx", "--measurement", MEASUREMENT)
+    lab = PlatformLab(name, "az-tdx-vtpm", words).make_tpm()
+    first_boot_and_reboot(lab, {"az-tdx-vtpm": {"pcrs": {"11": [PCR_11]}, "mrtd": [MEASUREMENT]}})
+
+
+@scenario()
+def vtpm(name):
+    """A plain vTPM whose attestation key the broker keeps from its first use on."""
+    lab = PlatformLab(name, "tpm", options="create-ak = true").make_tpm()
+    first_boot_and_reboot(lab, {"tpm": {"pcrs": {"11": [PCR_11]}, "trusted_aks": "first"}})
+
+
+# ---- Refusals ----
+
+def refused(name, simulator, policy, sentence):
+    """A first boot that gets no key: nothing is written, the power goes off."""
+    lab = PlatformLab(name, "snp", simulator)
+    with lab.serve(policy) as broker:
+        lab.write_config()
+        lab.refuse(sentence, timeout=120)
+        return broker
+
+
+@scenario()
+def snp_forged(name):
+    """A report that the hardware did not sign."""
+    broker = refused(name, (*SNP, "--bad-signature"), {}, r"cvmroot: .*attest.*")
+    broker.require_refused("snp")
+
+
+@scenario()
+def snp_other_measurement(name):
+    """The hardware's report of another guest: the broker's policy does not give it the key."""
+    broker = refused(name, SNP, {"snp": {"measurements": ["aa" * 48]}},
+                     r"cvmroot: .*(policy|PolicyDeny).*")
+    broker.require_refused("snp", "resource")
+
+
+# ---- Initdata ----
+
+def initdata_document(lab):
+    """The configuration as initdata, and its digest."""
+    document = f"""version = "0.1.0"
+algorithm = "sha256"
+[data]
+"cvmroot.toml" = \"\"\"
+{lab.config}\"\"\"
+"""
+    return document, hashlib.sha256(document.encode()).hexdigest()
+
+
+def initdata(name, platform, words, policy):
+    """
+    The broker is named by initdata only: used when the TEE binds it, refused when it binds
+    something else or nothing.
+    """
+    lab = PlatformLab(name, platform, words)
+    with lab.serve(policy) as broker:
+        lab.write_config()
+        document, digest = initdata_document(lab)
+        lab.config = f'[tee]\nplatform = "{platform}"\n[initdata]\npath = "/{INITDATA}"\n'
+        lab.extra = {INITDATA: document.encode()}
+        lab.refuse(r"cvmroot: .*initdata.*", timeout=120)
+        lab.simulator = (*words, "--initdata", digest)
+        marker = lab.first_boot()
+        lab.extra = {INITDATA: document.encode() + b"# changed\n"}
+        lab.refuse(r"cvmroot: .*initdata.*", timeout=120)
+        lab.extra = {INITDATA: document.encode()}
+        lab.reboot(marker)
+        broker.require_attested(platform, 2)
+
+
+@scenario()
+def snp_initdata(name):
+    initdata(name, "snp", SNP, SNP_POLICY)
+
+
+@scenario()
+def tdx_initdata(name):
+    initdata(name, "tdx", TDX, TDX_POLICY)
+
+
+# ---- The simulators themselves, without a machine ----
+
+@scenario(120)
+def simulated_reports(_):
+    """What the simulators sign, the broker's verifiers take."""
+    subprocess.run(["/usr/bin/python3", str(artefacts.ROOT / "tests/tee-sim/test_reports.py")],
+                   check=True, stdout=sys.stdout, stderr=subprocess.STDOUT)
