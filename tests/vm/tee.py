@@ -9,7 +9,7 @@ FOLDER = "vmtest"
 # Served before the program under test looks; what it serves is at the real places.
 UNIT = """[Unit]
 DefaultDependencies=no
-After=systemd-modules-load.service vmtest-stub.service
+After=systemd-modules-load.service sys-kernel-config.mount vmtest-stub.service
 Before=cvmroot-boot.service
 [Service]
 Type=forking
