@@ -93,7 +93,7 @@ def load_s390x():
     tests = []
     for test in unit_tests(BUILDS[""]):
         program = S390X / pathlib.Path(test.command[0]).relative_to(BUILDS[""])
-        tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 600,
+        tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 900,
                           S390X_ENVIRONMENT))
     scripts_folder = ROOT / "tests" / "s390x"
     tests.append(Test("same-manifest", [str(scripts_folder / "same-manifest")], 300))

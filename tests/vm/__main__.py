@@ -9,12 +9,14 @@ import boots
 import chain
 import faults
 import machine
+import network
 import platforms
 import refusals
 import signed
 from scenario import SCENARIOS, Skip
 
-MODULES = (boots, faults, refusals, chain, signed, platforms)  # each registers its scenarios
+# Each registers its scenarios.
+MODULES = (boots, faults, refusals, chain, signed, platforms, network)
 SKIP_STATUS = 77
 
 

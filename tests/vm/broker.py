@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from machine import require
 # Debian's own, since the broker needs modules of Debian's; another may come first in the PATH.
 PROGRAM = ["/usr/bin/python3", str(artefacts.ROOT / "tests" / "broker")]
 ADDRESS = "10.0.2.2"  # of the host, in QEMU's user network
+ADDRESS_6 = "fec0::2"
+NAME = "broker.test"
 START_SECONDS = 30
 
 
-def make_once(name, verb):
+def make_once(name, verb, *options):
     """A folder that a verb of the broker makes, shared by the scenarios of a run."""
     folder = artefacts.WORK / name
     artefacts.WORK.mkdir(parents=True, exist_ok=True)
@@ -25,7 +28,7 @@ def make_once(name, verb):
         if not folder.exists():
             fresh = folder.with_suffix(".new")
             shutil.rmtree(fresh, ignore_errors=True)
-            subprocess.run([*PROGRAM, verb, str(fresh)], check=True)
+            subprocess.run([*PROGRAM, verb, *options, str(fresh)], check=True)
             fresh.rename(folder)
     return folder
 
@@ -39,7 +42,7 @@ class Broker:
     def __init__(self, folder, resource, secret, policy=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.pki = make_once("pki", "make-pki")
+        self.pki = make_once("pki", "make-pki", "--name", NAME, "--address", ADDRESS_6)
         self.roots = make_once("roots", "make-roots")
         self.resource = resource
         self.secret = self.folder / "secret"
@@ -47,6 +50,8 @@ class Broker:
         self.policy = self.folder / "policy.json"
         self.set_policy(policy or {})
         self.log = self.folder / "log.jsonl"
+        self.listen = "127.0.0.1:0"
+        self.host = ADDRESS  # as the guest calls it
         self.port = None
 
     def set_policy(self, policy):
@@ -54,28 +59,27 @@ class Broker:
 
     @property
     def url(self):
-        return f"https://{ADDRESS}:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     @property
     def ca(self):
         return (self.pki / "ca.pem").read_text(encoding="ascii")
 
     def __enter__(self):
-        port_file = self.folder / "port"
-        port_file.unlink(missing_ok=True)
+        self.port = None
         self.process = subprocess.Popen(
-            [*PROGRAM, "serve", "--listen", "127.0.0.1:0", "--port-file", str(port_file),
+            [*PROGRAM, "serve", "--listen", self.listen,
              "--certificate", str(self.pki / "server.pem"), "--key", str(self.pki / "server.key"),
              "--roots", str(self.roots), "--policy", str(self.policy), "--log", str(self.log),
              "--resource", f"{self.resource}={self.secret}"],
-            stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        # It says that it listens; what it says later is kept, so that it never has to wait.
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # What it says after it has named its port is kept, so that it never has to wait.
         listening = threading.Event()
         threading.Thread(target=self.follow, args=(listening,), daemon=True).start()
-        if not listening.wait(START_SECONDS) or self.process.poll() is not None:
+        listening.wait(START_SECONDS)
+        if not self.port:
             self.__exit__()
             require(False, f"the broker did not start, see {self.folder / 'words'}")
-        self.port = int(port_file.read_text(encoding="ascii"))
         return self
 
     def __exit__(self, *_):
@@ -87,7 +91,8 @@ class Broker:
             for line in self.process.stderr:
                 words.write(line)
                 words.flush()
-                if line.startswith(b"listening"):
+                if match := re.match(rb"listening on port (\d+)", line):
+                    self.port = int(match[1])
                     listening.set()
         listening.set()
 

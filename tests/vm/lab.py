@@ -90,6 +90,7 @@ class Lab:
         self.tpm = None
         self.legacy = False
         self.network = False
+        self.machine_options = ()
         self.hashes = {}
         self.public_blocks = set()  # also outside the root partition: a kernel on the ESP
         self.slot_secret = None
@@ -145,7 +146,7 @@ class Lab:
         line = " ".join([QUIET, "root=/dev/mapper/root", words, "vmtest=" + ",".join(orders)])
         return Machine(self.folder / f"vm{self.machine_count}", drives or [Drive(self.disk)],
                        self.tpm, self.suite.kernel, self.initrd(extra), line, memory=memory,
-                       network=self.network)
+                       network=self.network, options=self.machine_options)
 
     def boot(self, orders=(), timeout=300, **options):
         """Boot to the end; the root's program must have run."""

@@ -89,12 +89,14 @@ class Machine:
     """
     A virtual machine in @folder: drives, a vTPM or none, and either a kernel with an initrd or
     firmware that boots the first drive. With @secure_boot the firmware starts only programs that
-    are signed with the key of Debian's test firmware (SNAKEOIL_KEY). With @network it has a card, and
-    the host's loopback is at 10.0.2.2.
+    are signed with the key of Debian's test firmware (SNAKEOIL_KEY). With @network it has a card,
+    and the host's loopback is at 10.0.2.2; a text is further options of QEMU's user network.
+    @options are QEMU's, as they are.
     """
 
     def __init__(self, folder, drives, tpm=None, kernel=None, initrd=None, command_line="",
-                 firmware=False, secure_boot=False, memory=1024, processors=1, network=False):
+                 firmware=False, secure_boot=False, memory=1024, processors=1, network=False,
+                 options=()):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.drives = drives
@@ -107,7 +109,12 @@ class Machine:
         self.memory = memory
         self.processors = processors
         self.network = network
+        self.more = list(options)
         self.boots = 0
+
+    @property
+    def network_options(self):
+        return f",{self.network}" if isinstance(self.network, str) else ""
 
     def firmware_options(self):
         if not self.firmware:
@@ -135,11 +142,11 @@ class Machine:
             "-chardev", f"socket,id=qmp,fd={qmp}", "-mon", "chardev=qmp,mode=control",
             "-serial", f"file:{results}",
             "-device", "virtio-rng-pci",
-            *self.firmware_options()]
+            *self.firmware_options(), *self.more]
         for index, drive in enumerate(self.drives):
             options += drive.options(index)
         if self.network:
-            options += ["-netdev", "user,id=net0",
+            options += ["-netdev", "user,id=net0" + self.network_options,
                         "-device", "virtio-net-pci,netdev=net0,romfile="]
         if self.tpm:
             options += ["-chardev", f"socket,id=tpm,path={self.tpm.start()}",
@@ -205,6 +212,11 @@ class Boot:
             return
         *lines, self.qmp_text = (self.qmp_text + data).split(b"\n")
         self.events += [json.loads(line) for line in lines if line.strip()]
+
+    def command(self, name, **arguments):
+        """Give an order to QEMU; it is obeyed even before the guest has begun."""
+        text = json.dumps({"execute": name, "arguments": arguments})
+        self.qmp.sendall(text.encode() + b"\n")
 
     def step(self, end, what):
         """Handle what arrives until then; BootError at the deadline."""
