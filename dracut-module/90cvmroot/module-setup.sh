@@ -37,11 +37,12 @@ cvmroot_masked_generators=(
 # not known when the image is made elsewhere, so all of them go in.
 cvmroot_drivers=(
     tpm tpm_crb tpm_tis tpm_tis_spi tpm_svsm tpm_ftpm_tee tpm_ibmvtpm
-    tdx_guest sev-guest sev_guest tsm tsm_report tsm-mr efi_secret arm-cca-guest
+    tdx_guest sev-guest sev_guest tsm tsm_report tsm-mr efi_secret arm-cca-guest uvdevice
     dm_mod dm_crypt
     xts ecb cbc aes aes_generic aesni_intel aes_ce_blk aes_neon_blk vaes_avx10_512 sha256 sha512
     sha256_generic sha512_generic sha256_ssse3 sha512_ssse3 sha256_ce sha512_ce hmac essiv authenc
-    virtio_pci virtio_mmio virtio_blk virtio_scsi nvme nvme_core nvme_tcp
+    aes_s390 sha256_s390 sha512_s390
+    virtio_pci virtio_ccw virtio_mmio virtio_blk virtio_scsi nvme nvme_core nvme_tcp
     sd_mod sr_mod ahci ata_piix mptspi mptsas mpt3sas vmw_pvscsi
     hv_vmbus hv_storvsc pci_hyperv pci-hyperv xen_blkfront xen_scsifront ibmvscsi dasd_eckd_mod
     dasd_fba_mod zfcp scsi_dh_alua

@@ -47,14 +47,17 @@ static int wait_for_tpm(unsigned int wait_seconds)
 	return r == -ETIMEDOUT ? 0 : r;
 }
 
-/* A machine may do without a TPM when no provider of the configuration needs one. */
+/*
+ * A machine may do without a TPM when no provider of the configuration needs one; that of initdata
+ * is looked at when it is known.
+ */
 static int open_tpm(struct boot *boot)
 {
 	int r = wait_for_tpm(boot->config->wait_seconds);
 
 	if (r == 0)
 		r = tpm_open(&boot->tpm);
-	if (r == -ENODEV && !provider_needs_tpm(boot->config)) {
+	if (r == -ENODEV && (boot->config->initdata_path || !provider_needs_tpm(boot->config))) {
 		log_info("this machine has no TPM: nothing is measured, and only the key broker "
 			 "knows the root");
 		fail_clear();

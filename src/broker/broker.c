@@ -10,6 +10,9 @@
 /* How often one server may let us begin again: it does not say whether that could ever help. */
 #define AGAIN_MAX 2
 
+/* An attempt with less time than this would only fail in a way that says nothing. */
+#define ATTEMPT_LEAST_MS 2000U
+
 struct server {
 	struct exchange_server exchange;
 	bool ended;	       /* nothing more is tried with it */
@@ -23,7 +26,7 @@ struct fetch {
 	char *path;
 	struct server *servers;
 	size_t servers_count;
-	int64_t started_ms;
+	int64_t started_ms, deadline_ms;
 	struct retry retry;
 	bool local; /* failed for a reason of this machine */
 };
@@ -51,8 +54,8 @@ static void note_failure(struct server *server, const struct exchange_failure *f
 static int try_server(struct fetch *fetch, struct server *server, struct secret **ret)
 {
 	struct exchange_failure failure = {};
-	int r = exchange_run(&server->exchange, fetch->options, fetch->path,
-			     fetch->retry.deadline_ms, &failure, ret);
+	int r = exchange_run(&server->exchange, fetch->options, fetch->path, fetch->deadline_ms,
+			     &failure, ret);
 
 	if (r == 0)
 		return 0;
@@ -74,7 +77,7 @@ static int try_servers(struct fetch *fetch, int before, struct secret **ret)
 
 		if (server->ended || now < server->not_before_ms)
 			continue;
-		if (now >= fetch->retry.deadline_ms)
+		if (now >= fetch->deadline_ms)
 			break;
 		r = try_server(fetch, server, ret);
 		if (r == 0 || fetch->local)
@@ -96,23 +99,21 @@ static int64_t next_possible_ms(const struct fetch *fetch)
 	return first;
 }
 
-/* What each server said, in order; each gets its share of the room. */
+/* What each server said, in order; each gets its share of the room that is left. */
 static void join_sentences(const struct fetch *fetch, char *ret, size_t size)
 {
-	int share = (int)(size / fetch->servers_count);
 	size_t used = 0;
 
 	ret[0] = '\0';
-	for (size_t i = 0; i < fetch->servers_count && used < size; i++) {
+	for (size_t i = 0; i < fetch->servers_count; i++) {
 		const struct server *server = &fetch->servers[i];
-		char one[2 * FAIL_SENTENCE_SIZE];
-		int n;
+		size_t share = (size - used) / (fetch->servers_count - i);
+		int n = snprintf(ret + used, share, "%s%s: %s", i > 0 ? "; " : "",
+				 server->exchange.server->url,
+				 server->sentence[0] ? server->sentence : "was not asked");
 
-		snprintf(one, sizeof(one), "%s: %s", server->exchange.server->url,
-			 server->sentence[0] ? server->sentence : "was not asked");
-		n = snprintf(ret + used, size - used, "%s%.*s", i > 0 ? "; " : "",
-			     share > 3 ? share - 3 : 0, one);
-		used += n > 0 ? (size_t)n : 0;
+		if (share > 0 && n > 0)
+			used += MIN((size_t)n, share - 1);
 	}
 }
 
@@ -186,7 +187,8 @@ static int prepare(const struct broker_options *options, const char *uri, struct
 		return fail(-EINVAL, "no key broker, no TEE or no time is given");
 	ret->options = options;
 	ret->started_ms = broker_clock_ms();
-	ret->retry.deadline_ms = ret->started_ms + options->deadline_ms;
+	ret->deadline_ms = ret->started_ms + options->deadline_ms;
+	ret->retry.last_ms = ret->deadline_ms - MIN(ATTEMPT_LEAST_MS, options->deadline_ms / 2);
 	ret->servers = calloc(options->servers_count, sizeof(*ret->servers));
 	if (!ret->servers)
 		return -ENOMEM;

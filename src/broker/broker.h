@@ -40,8 +40,10 @@ struct broker_options {
  *
  * What a later attempt could mend (connection, 429, 5xx, a session that ended) is tried again,
  * after back-off with full jitter, on each server in turn, until the deadline; what it could not
- * (policy, certificate, protocol) ends the trial of that server. The error is the last one, and
- * its sentence names server, phase, HTTP status, and the broker's "type" and "detail".
+ * (policy, certificate, protocol) ends the trial of that server. A refusal that may have either
+ * cause (evidence, session, missing resource: brokers do not tell) lets a server be asked twice
+ * more. The error is the last one, and its sentence names for each server the phase, the HTTP
+ * status, and the broker's "type" and "detail".
  *   -ENOKEY        a broker refused: evidence, policy, no such resource
  *   -ENOTCONN, -ETIMEDOUT, -EKEYREJECTED, -EBADMSG, -E2BIG as in http.h
  *   -EINVAL        @uri or an option is wrong

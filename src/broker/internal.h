@@ -141,14 +141,15 @@ void refusal_read(unsigned int status, const char *body, size_t body_size, struc
 #define RETRY_MOST_MS  30000
 
 struct retry {
-	int64_t deadline_ms;
+	int64_t last_ms;       /* no attempt begins at this time or later */
 	unsigned int failures; /* so far */
+	bool ended;	       /* the last attempt was given out */
 };
 
 /*
  * When to try again: exponential back-off with full jitter, so that machines which failed together
- * do not come back together. Not before @not_before_ms (jitter comes on top), not behind the
- * deadline: -ETIMEDOUT when no time is left. @random: 32 random bits.
+ * do not come back together. Not before @not_before_ms (jitter comes on top), always before the
+ * last time: -ETIMEDOUT when that leaves nothing. @random: 32 random bits.
  */
 int retry_next(struct retry *retry, int64_t now_ms, int64_t not_before_ms, uint32_t random,
 	       int64_t *ret_until_ms);

@@ -11,16 +11,23 @@ static int64_t window_ms(unsigned int failures)
 	return MIN(window, (int64_t)RETRY_MOST_MS);
 }
 
+/*
+ * Near the end the windows would shrink with what is left, and waits with them: many attempts in
+ * the last seconds, of all machines at once. So only one is fitted in there.
+ */
 int retry_next(struct retry *retry, int64_t now_ms, int64_t not_before_ms, uint32_t random,
 	       int64_t *ret_until_ms)
 {
-	int64_t from = MAX(now_ms, not_before_ms);
-	uint64_t window;
+	int64_t from = MAX(now_ms, not_before_ms), wait;
 
-	if (from >= retry->deadline_ms)
+	if (retry->ended || from >= retry->last_ms)
 		return -ETIMEDOUT;
-	window = (uint64_t)MIN(window_ms(retry->failures), retry->deadline_ms - from);
+	wait = (int64_t)((uint64_t)window_ms(retry->failures) * random >> 32);
+	if (wait >= retry->last_ms - from) {
+		wait = (int64_t)((uint64_t)(retry->last_ms - from) * random >> 32);
+		retry->ended = true;
+	}
 	retry->failures++;
-	*ret_until_ms = from + (int64_t)(window * random >> 32);
+	*ret_until_ms = from + wait;
 	return 0;
 }

@@ -16,6 +16,7 @@ struct arguments {
 	const char *config, *tee;
 	uint8_t report_data[TEE_REPORT_DATA_SIZE];
 	size_t report_data_size; /* 0: none given */
+	const char *challenge;	 /* a request instead of a nonce */
 	bool json;
 };
 
@@ -32,11 +33,17 @@ static int read_hex(const char *text, struct arguments *ret)
 	return EXIT_OK;
 }
 
-static int read_base64(const char *text, struct arguments *ret)
+/* What a broker's challenge calls its nonce: bytes, or a document for IBM Secure Execution. */
+static int read_nonce(const char *text, struct arguments *ret)
 {
-	int r = base64_decode(text, strlen(text), ret->report_data, sizeof(ret->report_data),
-			      &ret->report_data_size);
+	int r;
 
+	if (text[0] == '{') {
+		ret->challenge = text;
+		return EXIT_OK;
+	}
+	r = base64_decode(text, strlen(text), ret->report_data, sizeof(ret->report_data),
+			  &ret->report_data_size);
 	if (r < 0 || ret->report_data_size == 0)
 		return verb_usage_error(&verb_evidence,
 					"--nonce wants 1 to %d bytes as base64 with padding",
@@ -61,7 +68,7 @@ static int read_option(int option, struct arguments *ret)
 		if (ret->report_data_size > 0)
 			return verb_usage_error(&verb_evidence,
 						"--report-data and --nonce exclude each other");
-		return option == 'r' ? read_hex(optarg, ret) : read_base64(optarg, ret);
+		return option == 'r' ? read_hex(optarg, ret) : read_nonce(optarg, ret);
 	default:
 		return EXIT_USAGE;
 	}
@@ -124,6 +131,7 @@ static int get_and_print(const struct config *config, const struct arguments *ar
 	struct tee_request request = {
 		.report_data = arguments->report_data,
 		.report_data_size = arguments->report_data_size,
+		.challenge = arguments->challenge,
 	};
 	const char *configured = config->tee ? config->tee : "auto";
 	const char *name = arguments->tee ? arguments->tee : configured;
@@ -180,7 +188,8 @@ const struct verb verb_evidence = {
 		"  --report-data HEX\n"
 		"                 1 to 64 bytes that the evidence is bound to; fresh random ones when\n"
 		"                 none are given\n"
-		"  --nonce BASE64 the same in base64, as verifiers hand it out\n"
+		"  --nonce BASE64 the same in base64, as verifiers hand it out; for se, the document\n"
+		"                 that is the nonce of a broker's challenge\n"
 		"  --json         print the evidence alone, as a broker gets it\n",
 	.run = run,
 };

@@ -34,6 +34,7 @@ struct verb {
 
 extern const struct verb verb_boot;
 extern const struct verb verb_fail;
+extern const struct verb verb_fetch;
 extern const struct verb verb_reset;
 extern const struct verb verb_manifest;
 extern const struct verb verb_check_config;

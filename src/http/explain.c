@@ -110,17 +110,31 @@ static int explain_loss(struct http *http)
 	return fail(-ENOTCONN, "answer: the connection was lost before it came");
 }
 
+/* CURLE_TOO_LARGE of libcurl 8.6; before, it called a header line over its limit "no memory". */
+#define TOO_LARGE 100
+
+static bool is_too_large(const struct http *http, CURLcode code)
+{
+	return (int)code == TOO_LARGE ||
+	       (code == CURLE_OUT_OF_MEMORY && http->phase == PHASE_ANSWER && !http->header.ended);
+}
+
 int http_explain(struct http *http, CURLcode code)
 {
 	if (http->error < 0)
 		return http->error;
+	if (is_too_large(http, code))
+		return fail(-E2BIG, "answer: its header is longer than %d bytes",
+			    HTTP_HEADER_SIZE_MAX);
 	switch (code) {
 	case CURLE_OK:
 		return 0;
 	case CURLE_OUT_OF_MEMORY:
 		return -ENOMEM;
 	case CURLE_URL_MALFORMAT:
-		return fail(-EINVAL, "request: \"%s\" is not a URL", http->request->url);
+	case CURLE_LOGIN_DENIED:
+		return fail(-EINVAL, "request: \"%s\" is not a URL that may be used",
+			    http->request->url);
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return explain_name(http);
 	case CURLE_COULDNT_CONNECT:

@@ -77,6 +77,8 @@ static int take_status(struct http_header *header, const char *line, size_t size
 		return malformed("the status is out of range");
 	forget(header);
 	header->status = status;
+	/* These never have a body (RFC 9112 §6.3). */
+	header->framed = status == 204 || status == 304;
 	return 0;
 }
 
@@ -119,6 +121,9 @@ static int take_value(struct http_header *header, const char *name, size_t name_
 		return keep_one(&header->date, &header->many_dates, value, size);
 	if (name_is(name, name_size, "Retry-After"))
 		return keep_one(&header->retry_after, &header->many_retry_afters, value, size);
+	if (name_is(name, name_size, "Content-Length") ||
+	    name_is(name, name_size, "Transfer-Encoding"))
+		header->framed = true;
 	if (!name_is(name, name_size, "Set-Cookie"))
 		return 0;
 	if (++header->cookies > HTTP_COOKIES_MAX)

@@ -12,7 +12,8 @@
 struct http_header {
 	size_t size; /* bytes seen */
 	unsigned int status;
-	bool ended; /* the empty line was seen */
+	bool ended;  /* the empty line was seen */
+	bool framed; /* it tells where the body ends, beside the end of the connection */
 	size_t cookies;
 	char *set_cookie; /* values with a newline between */
 	char *date;

@@ -6,6 +6,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -24,6 +25,19 @@ struct slist {
 static void slist_done(struct slist *slist)
 {
 	curl_slist_free_all(slist->list);
+}
+
+/* With CURLOPT_NOSIGNAL libcurl leaves it to us that a closed connection is an error, no signal. */
+static void sigpipe_ignore(struct sigaction *ret_before)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	(void)sigaction(SIGPIPE, &ignore, ret_before);
+}
+
+static void sigpipe_restore(const struct sigaction *before)
+{
+	(void)sigaction(SIGPIPE, before, NULL);
 }
 
 static int64_t now_ms(void)
@@ -241,11 +255,15 @@ int http_new(const struct http_options *options, struct http **ret)
 
 void http_free(struct http *http)
 {
+	struct sigaction before;
+
 	if (!http)
 		return;
+	sigpipe_ignore(&before);
 	/* The connection is the multi handle's, and closing it calls back. */
 	curl_easy_cleanup(http->easy);
 	curl_multi_cleanup(http->multi);
+	sigpipe_restore(&before);
 	X509_STORE_free(http->trusted);
 	http_header_done(&http->header);
 	free(http->body.data);
@@ -364,10 +382,12 @@ static void clean_detail(struct http *http)
 static int perform(struct http *http)
 {
 	CURLcode code = CURLE_OK;
+	struct sigaction before;
 	int r;
 
 	if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
 		return -ENOMEM;
+	sigpipe_ignore(&before);
 	r = wait_for_answer(http, &code);
 	if (r == 0) {
 		clean_detail(http);
@@ -375,19 +395,33 @@ static int perform(struct http *http)
 	}
 	/* Ends what is still under way. */
 	curl_multi_remove_handle(http->multi, http->easy);
+	sigpipe_restore(&before);
 	return r;
+}
+
+/* libcurl lets a connection's end pass as the end of a header, and of a body of unknown size. */
+static int check_end(const struct http *http)
+{
+	if (http->header.status == 0)
+		return fail(-EBADMSG, "answer: it is not HTTP/1");
+	if (http->header.status < 200 || !http->header.ended)
+		return fail(-EBADMSG, "answer: cut short in its header");
+	/* Without TLS's own word for the end, somebody else may have cut the connection. */
+	if (http->trusted && !http->header.framed && !http->verdict.closed)
+		return fail(-EBADMSG, "answer: cut short after %zu bytes", http->body.size);
+	return 0;
 }
 
 static int take_answer(struct http *http, struct http_answer *ret)
 {
-	if (http->header.status < 200 || !http->header.ended)
-		return fail(-EBADMSG, "answer: it is not HTTP/1");
-	if (!http->body.data) {
-		int r = grow(&http->body, 0);
+	int r = check_end(http);
 
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
+	if (!http->body.data)
+		r = grow(&http->body, 0);
+	if (r < 0)
+		return r;
 	http->body.data[http->body.size] = '\0';
 	*ret = (struct http_answer){
 		.status = http->header.status,

@@ -22,7 +22,8 @@ struct http_verdict {
 	int error; /* X509_V_ERR_...; 0 for none */
 	int depth; /* 0: the server's own certificate, then its issuers */
 	char not_before[32], not_after[32];
-	int alert; /* TLS alert that the server sent; -1 for none */
+	int alert;   /* fatal alert that the server sent; -1 for none */
+	bool closed; /* the server said that nothing more comes */
 };
 
 /* Happy eyeballs: IPv6 and IPv4 beside each other. */

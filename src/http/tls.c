@@ -174,11 +174,15 @@ static struct http *http_of(const SSL *ssl)
 
 static void write_time(const ASN1_TIME *time, char *ret, size_t size)
 {
-	struct tm tm;
+	struct tm tm = {};
+	size_t used;
 
-	if (!time || ASN1_TIME_to_tm(time, &tm) != 1 ||
-	    strftime(ret, size, "%Y-%m-%d %H:%M UTC", &tm) == 0)
-		snprintf(ret, size, "a date that cannot be read");
+	if (time && ASN1_TIME_to_tm(time, &tm) == 1)
+		used = strftime(ret, size, "%Y-%m-%d %H:%M UTC", &tm);
+	else
+		used = strftime(ret, size, "an unreadable date", &tm);
+	if (used == 0)
+		ret[0] = '\0';
 }
 
 /* Only listens: the verdict is OpenSSL's. */
@@ -203,9 +207,15 @@ static int listen_verdict(int good, X509_STORE_CTX *context)
 
 static void listen_alert(const SSL *ssl, int where, int value)
 {
-	/* The level is in the upper byte: a fatal one. */
-	if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT && value >> 8 == SSL3_AL_FATAL)
-		http_of(ssl)->verdict.alert = value & 0xff;
+	struct http_verdict *verdict = &http_of(ssl)->verdict;
+
+	if ((where & SSL_CB_READ_ALERT) != SSL_CB_READ_ALERT)
+		return;
+	/* The level is in the upper byte. */
+	if (value >> 8 == SSL3_AL_FATAL)
+		verdict->alert = value & 0xff;
+	else if ((value & 0xff) == SSL_AD_CLOSE_NOTIFY)
+		verdict->closed = true;
 }
 
 CURLcode http_tls_set_up(CURL *easy, void *context, void *data)
@@ -224,8 +234,6 @@ CURLcode http_tls_set_up(CURL *easy, void *context, void *data)
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, listen_verdict);
 	SSL_CTX_set_security_level(ssl, 2);
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-	/* A body that ends with the connection shall not be cut short by somebody else. */
-	SSL_CTX_clear_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_info_callback(ssl, listen_alert);
 	SSL_CTX_set_keylog_callback(ssl, NULL);
 	return CURLE_OK;
@@ -301,6 +309,9 @@ int http_tls_explain(const struct http *http)
 			    "TLS: the server refused our client certificate, or "
 			    "the lack of one: %s",
 			    alert_text(verdict->alert));
-	return fail(-EBADMSG, "TLS: the server ended the handshake: %s",
-		    alert_text(verdict->alert));
+	return fail(-EBADMSG, "TLS: the server ended the handshake: %s%s",
+		    alert_text(verdict->alert),
+		    verdict->alert == SSL_AD_HANDSHAKE_FAILURE
+			    ? "; perhaps it wants a client certificate"
+			    : "");
 }

@@ -14,6 +14,12 @@
 #define FIRST_WAIT_MS	10
 #define LONGEST_WAIT_MS 500
 
+/* No index, or one of another form: another machine's, and none of ours. */
+static bool is_not_azure(int r)
+{
+	return r == -ENOENT || r == -EKEYREJECTED;
+}
+
 int az_detect(const struct tee_context *context, enum hcl_type type)
 {
 	cleanup(freep) uint8_t *report = NULL;
@@ -23,8 +29,7 @@ int az_detect(const struct tee_context *context, enum hcl_type type)
 	if (!context->tpm)
 		return 0;
 	r = tpm_nv_read(context->tpm, REPORT_INDEX, &report, &size);
-	/* An index of another size is another machine's, and none of ours. */
-	if (r == -ENOENT || r == -E2BIG)
+	if (is_not_azure(r))
 		return 0;
 	return r < 0 ? r : hcl_report_is(report, size, type);
 }
@@ -37,7 +42,7 @@ static int read_report(const struct tee_context *context, enum hcl_type type,
 	hcl_report_done(&evidence->hcl);
 	free(TAKE_PTR(evidence->report));
 	r = tpm_nv_read(context->tpm, REPORT_INDEX, &evidence->report, &evidence->report_size);
-	if (r == -ENOENT)
+	if (is_not_azure(r))
 		return fail(-ENODEV,
 			    "this is no confidential VM of Azure: its TPM holds no report "
 			    "(NV index 0x%x)",
@@ -56,23 +61,26 @@ static bool carries(const struct hcl_report *hcl, const struct tee_request *requ
 	       memcmp(hcl->user_data, request->report_data, request->report_data_size) == 0;
 }
 
-/* The paravisor makes a new report after a write, and says nothing when it is there. */
-static int refresh_report(const struct tee_context *context, const struct tee_request *request,
-			  enum hcl_type type, struct az_evidence *evidence)
+/*
+ * The paravisor makes a new report after a write, and says nothing when it is there. When it comes
+ * between two parts of our reading, the parts do not fit together: then we read again.
+ */
+static int await_report(const struct tee_context *context, const struct tee_request *request,
+			enum hcl_type type, struct az_evidence *evidence)
 {
-	struct vtpm_wait wait;
-	int r = tpm_nv_write(context->tpm, USER_DATA_INDEX, request->report_data,
-			     request->report_data_size);
+	struct vtpm_wait wait = vtpm_wait_begin(context->wait_ms, FIRST_WAIT_MS, LONGEST_WAIT_MS);
+	int r;
 
-	if (r < 0)
-		return r;
-	wait = vtpm_wait_begin(context->wait_ms, FIRST_WAIT_MS, LONGEST_WAIT_MS);
 	do {
 		r = read_report(context, type, evidence);
-		if (r < 0 || carries(&evidence->hcl, request))
+		if (r == 0 && (request->legacy || carries(&evidence->hcl, request)))
+			return 0;
+		if (r < 0 && r != -EBADMSG && r != -EKEYREJECTED)
 			return r;
 		log_debug("Azure's report does not have the report data yet");
 	} while (vtpm_wait(&wait));
+	if (r < 0)
+		return r;
 	return fail(-ETIMEDOUT,
 		    "Azure's paravisor did not put the report data into its report within %u ms",
 		    context->wait_ms);
@@ -84,9 +92,9 @@ static int check_key(const struct tee_context *context, const struct hcl_report 
 	cleanup(tpm_ak_done) struct tpm_ak ak = {};
 	int r = tpm_ak_read_any(context->tpm, AK_HANDLE, &ak);
 
-	if (r < 0)
+	if (r < 0 && r != -ENOENT && r != -EKEYREJECTED)
 		return r;
-	if (ak.size != hcl->ak_size || memcmp(ak.der, hcl->ak, ak.size) != 0)
+	if (r < 0 || ak.size != hcl->ak_size || memcmp(ak.der, hcl->ak, ak.size) != 0)
 		return fail(-EKEYREJECTED,
 			    "the key at the TPM's handle 0x%x is not the one that Azure's report "
 			    "names",
@@ -97,12 +105,13 @@ static int check_key(const struct tee_context *context, const struct hcl_report 
 static int collect(const struct tee_context *context, const struct tee_request *request,
 		   enum hcl_type type, struct az_evidence *evidence)
 {
-	int r;
+	int r = 0;
 
-	if (request->legacy)
-		r = read_report(context, type, evidence);
-	else
-		r = refresh_report(context, request, type, evidence);
+	if (!request->legacy)
+		r = tpm_nv_write(context->tpm, USER_DATA_INDEX, request->report_data,
+				 request->report_data_size);
+	if (r == 0)
+		r = await_report(context, request, type, evidence);
 	if (r == 0)
 		r = check_key(context, &evidence->hcl);
 	if (r == 0)

@@ -11,13 +11,14 @@ static void print_name(FILE *out, const char *name)
 
 void tee_describe_text(FILE *out, const char *name, const char *format, ...)
 {
+	char text[256];
 	va_list args;
 
-	print_name(out, name);
 	va_start(args, format);
-	vfprintf(out, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fputc('\n', out);
+	print_name(out, name);
+	fprintf(out, "%s\n", text);
 }
 
 void tee_describe_bytes(FILE *out, const char *name, const void *data, size_t size)

@@ -85,17 +85,14 @@ static int check_binding(const struct parts *parts)
 	return 0;
 }
 
-/* An unsigned number of at most 32 bits, big-endian. */
-static int read_exponent(const uint8_t *data, size_t size, uint32_t *ret)
+/* A big-endian number; none at all is 0, which is no exponent. */
+static uint32_t exponent_value(const uint8_t data[static 4], size_t size)
 {
 	uint32_t value = 0;
 
-	if (size == 0 || size > sizeof(value))
-		return -EBADMSG;
 	for (size_t i = 0; i < size; i++)
 		value = value << 8 | data[i];
-	*ret = value;
-	return 0;
+	return value;
 }
 
 static int read_base64url(json_t *text, uint8_t *ret, size_t capacity, size_t *ret_size)
@@ -115,15 +112,14 @@ static int read_key(json_t *jwk, struct hcl_report *report)
 		{"e", JSON_STRING, true, &e},
 	};
 	size_t modulus_size, exponent_size;
-	uint32_t value;
 
 	if (json_read_object(jwk, table, ARRAY_SIZE(table), false) < 0 ||
 	    strcmp(json_string_value(type), "RSA") != 0 ||
 	    read_base64url(n, modulus, sizeof(modulus), &modulus_size) < 0 ||
-	    read_base64url(e, exponent, sizeof(exponent), &exponent_size) < 0 ||
-	    read_exponent(exponent, exponent_size, &value) < 0)
+	    read_base64url(e, exponent, sizeof(exponent), &exponent_size) < 0)
 		return -EBADMSG;
-	return rsa_public_encode(modulus, modulus_size, value, &report->ak, &report->ak_size);
+	return rsa_public_encode(modulus, modulus_size, exponent_value(exponent, exponent_size),
+				 &report->ak, &report->ak_size);
 }
 
 static int find_key(json_t *keys, struct hcl_report *report)

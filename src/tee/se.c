@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/codec.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "tee/platforms.h"
 #include "tee/se_call.h"
-#include "tee/tee.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -90,9 +91,21 @@ static int se_evidence(const struct tee_context *context, const struct tee_reque
 	return r < 0 ? r : se_evidence_make(&wanted, &answer, ret_evidence);
 }
 
+static void se_describe(json_t *evidence, FILE *out)
+{
+	json_t *text = json_object_get(evidence, "cuid");
+	uint8_t config_uid[SE_CONFIG_UID_SIZE];
+	size_t size;
+
+	if (base64_decode(json_string_value(text), json_string_length(text), config_uid,
+			  sizeof(config_uid), &size) == 0)
+		tee_describe_bytes(out, "configuration", config_uid, size);
+}
+
 const struct tee_ops tee_se = {
 	.name = "se",
 	.title = "IBM Secure Execution",
 	.detect = se_detect,
 	.evidence = se_evidence,
+	.describe = se_describe,
 };

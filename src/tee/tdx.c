@@ -41,6 +41,9 @@ static int get_quote(const uint8_t report_data[static TDX_REPORT_DATA_SIZE], str
 	struct tdx_quote quote;
 	int r = tsm_report_get(TSM_REPORT_PATH, PROVIDER, report_data, &report);
 
+	if (r < 0 && r != -ENODEV && r != -ENOMEM)
+		return fail(r, "%s (TDX quotes need a quote generation service on the host)",
+			    fail_sentence(r));
 	if (r == 0)
 		r = tdx_quote_parse(report.outblob, report.outblob_size, &quote);
 	if (r == 0)

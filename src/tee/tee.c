@@ -12,7 +12,13 @@
  * before snp; any machine with a vTPM can be tpm, so that comes last.
  */
 static const struct tee_ops *const platforms[] = {
-	&tee_tdx,    &tee_az_tdx_vtpm, &tee_az_snp_vtpm, &tee_snp, &tee_cca, &tee_se, &tee_tpm,
+	&tee_tdx,	  /* Intel */
+	&tee_az_tdx_vtpm, /* Intel, behind a paravisor */
+	&tee_az_snp_vtpm, /* AMD, behind a paravisor */
+	&tee_snp,	  /* AMD */
+	&tee_cca,	  /* Arm */
+	&tee_se,	  /* IBM */
+	&tee_tpm,	  /* any */
 #ifdef CVMROOT_SAMPLE_TEE
 	&tee_sample,
 #endif

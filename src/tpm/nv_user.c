@@ -59,10 +59,10 @@ int tpm_nv_read(struct tpm *tpm, uint32_t index, uint8_t **ret, size_t *ret_size
 
 	if (r < 0)
 		return r;
-	if (nv.area.size == 0 || nv.area.size > TPM_NV_SIZE_LIMIT)
-		return fail(-E2BIG, "NV index 0x%x of the TPM has %u bytes; %u are the limit",
-			    index, nv.area.size, (unsigned int)TPM_NV_SIZE_LIMIT);
-	data = malloc(nv.area.size);
+	if (!(nv.area.attributes & TPMA_NV_OWNERREAD))
+		return fail(-EKEYREJECTED, "the TPM's owner may not read its NV index 0x%x", index);
+	/* At most 64 KiB, by the type of the size. */
+	data = malloc(nv.area.size + 1U);
 	if (!data)
 		return -ENOMEM;
 	r = read_all(&nv, data);

@@ -83,9 +83,10 @@ int tpm_rsassa_parse(const void *data, size_t size, const uint8_t **ret, size_t 
 
 /* ---- NV indices of the owner (nv_user.c) ---- */
 
-#define TPM_NV_SIZE_LIMIT (16 * KIB)
-
-/* All bytes of an index that the owner may read. -ENOENT; -E2BIG. The caller frees *ret. */
+/*
+ * All bytes of an index that the owner may read. -ENOENT: there is none, or it was never written;
+ * -EKEYREJECTED: the owner may not. The caller frees *ret.
+ */
 int tpm_nv_read(struct tpm *tpm, uint32_t index, uint8_t **ret, size_t *ret_size);
 /*
  * Write all of an index that the owner reads and writes, and that has the size of @data: it is

@@ -11,6 +11,8 @@ import signal
 import sys
 import threading
 
+import broker
+import message
 import misbehave
 import pki
 import rcar
@@ -18,6 +20,10 @@ import resources
 import server
 import tee_roots
 
+LOG = """\
+The log has one JSON object a line: event (auth, attest, resource; also misbehaviour, request of an
+administrator or of no known path, fault), tee, result (ok, refused), reason, resource, method,
+path, connection (a number that each connection has) and time (seconds since 1970)."""
 BANNER = """\
 ################################################################################
 ##                                                                            ##
@@ -51,7 +57,7 @@ def parse(arguments):
 
 
 def add_serve(verbs):
-    serve = verbs.add_parser("serve", help="serve until SIGTERM", description=BANNER,
+    serve = verbs.add_parser("serve", help="serve until SIGTERM", description=BANNER, epilog=LOG,
                              formatter_class=argparse.RawDescriptionHelpFormatter)
     add = serve.add_argument
     add("--listen", type=address, default=("127.0.0.1", 0), metavar="HOST:PORT",
@@ -112,8 +118,8 @@ def serve(options):
             raise ValueError("--certificate and --key are missing (or --plain)")
         tls = server.tls_context(options.certificate, options.key, options.client_ca)
     wrong = misbehave.Misbehaviours(options.misbehave)
-    broker = rcar.Broker(settings, wrong, store, server.Log(options.log))
-    run(server.Server(options.listen, broker, tls, options.nodelay), options.port_file)
+    answers = broker.Broker(settings, wrong, store, server.Log(options.log))
+    run(server.Server(options.listen, answers, tls, options.nodelay), options.port_file)
 
 
 def run(http, port_file):
@@ -144,7 +150,7 @@ def main(arguments):
             pki.make(options.folder, options.name, options.address)
         else:
             tee_roots.make(options.folder)
-    except (ValueError, OSError, rcar.Problem) as error:
+    except (ValueError, OSError, message.Problem) as error:
         parser.exit(1, f"tests/broker: {error}\n")
     return 0
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
 from jwcrypto import jwe, jwk
 
+import broker
 import misbehave
 import rcar
 import resources
@@ -66,7 +67,7 @@ class Running:
         for name, value in options.items():
             setattr(settings, name, value)
         wrong = misbehave.Misbehaviours(misbehaviours)
-        self.broker = rcar.Broker(settings, wrong, self.store, self.log)
+        self.broker = broker.Broker(settings, wrong, self.store, self.log)
         self.http = server.Server(("127.0.0.1", 0), self.broker, tls)
         self.port = self.http.server_port
 
@@ -83,10 +84,9 @@ class Running:
 class Client:
     """One exchange with sample evidence. Answers are (status, headers, body)."""
 
-    def __init__(self, port, context=None, timeout=10, key=None):
+    def __init__(self, port, context=None, timeout=10, key=None, host="localhost"):
         if context:
-            self.http = http.client.HTTPSConnection("localhost", port, context=context,
-                                                    timeout=timeout)
+            self.http = http.client.HTTPSConnection(host, port, context=context, timeout=timeout)
         else:
             self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
         self.key = key or jwk.JWK.generate(kty="EC", crv="P-256")

@@ -26,9 +26,9 @@ class Request:
     """@headers has names in lower case."""
 
     def __init__(self, method, path, headers, body, connection=0):
-        self.method, self.path, self.headers = method, path, headers
+        self.method, self.path, self.headers = method, path.partition("?")[0], headers
         self.body, self.connection = body, connection
-        self.parts = path[len(PREFIX):].split("/") if path.startswith(PREFIX) else []
+        self.parts = self.path[len(PREFIX):].split("/") if self.path.startswith(PREFIX) else []
         self.phase = self._phase()
 
     def _phase(self):

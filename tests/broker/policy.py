@@ -140,7 +140,11 @@ REFERENCES = {
                             ("rtmr_2", ("quote", "body", "rtmr_2"))),
             "hardware": (("mr_td", ("quote", "body", "mr_td")),)},
     "az-snp-vtpm": {"executables": (("measurement", ("measurement",)),
-                                    ("snp_pcr11", ("tpm", "pcr11")))},
+                                    ("snp_pcr11", ("tpm", "pcr11"))),
+                    "hardware": (("tcb_bootloader", ("reported_tcb_bootloader",)),
+                                 ("tcb_microcode", ("reported_tcb_microcode",)),
+                                 ("tcb_snp", ("reported_tcb_snp",)),
+                                 ("tcb_tee", ("reported_tcb_tee",)))},
     "az-tdx-vtpm": {"executables": (("tdx_pcr11", ("tpm", "pcr11")),),
                     "hardware": (("mr_td", ("quote", "body", "mr_td")),)},
 }

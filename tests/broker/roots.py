@@ -20,6 +20,8 @@ RSASSA_PSS = "1.2.840.113549.1.1.10"
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 OWNERS = (("snp", "Advanced Micro Devices"), ("tdx", "Intel Corporation"))
 LONGEST_CHAIN = 4
+BAD_CERTIFICATE = (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension,
+                   x509.UnsupportedGeneralNameType)
 
 
 def signed_by(certificate, key):
@@ -43,18 +45,22 @@ def signed_by(certificate, key):
 
 def read_der(data, what):
     try:
-        certificate = x509.load_der_x509_certificate(data)
-        certificate.public_key()
-        return certificate
-    except (ValueError, UnsupportedAlgorithm):
+        return checked(x509.load_der_x509_certificate(data))
+    except BAD_CERTIFICATE:
         raise Refused(f"{what}: it is no certificate") from None
+
+
+def checked(certificate):
+    """@certificate, once its parts that are read late turned out readable."""
+    _ = certificate.public_key(), certificate.extensions, certificate.subject, certificate.issuer
+    return certificate
 
 
 def read_pem(data, what):
     """The certificates in PEM text."""
     try:
-        return [x509.load_pem_x509_certificate(text) for text in PEM.findall(data)]
-    except ValueError:
+        return [checked(x509.load_pem_x509_certificate(text)) for text in PEM.findall(data)]
+    except BAD_CERTIFICATE:
         raise Refused(f"{what}: it is no certificate") from None
 
 

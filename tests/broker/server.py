@@ -11,6 +11,7 @@ import ssl
 import sys
 import threading
 import time
+import traceback
 
 from message import Request, Response
 
@@ -54,7 +55,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._send(Response(413, [("content-type", "text/plain; charset=utf-8")],
                                 b"payload reached size limit"), last=True)
             return
-        self._deliver(self.server.broker.handle(request))
+        try:
+            answer = self.server.broker.handle(request)
+        except Exception:  # a fault of the broker must not look like a network that failed
+            traceback.print_exc()
+            self.server.broker.log("fault", request)
+            answer = Response(500)
+        self._deliver(answer)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = do_any
 

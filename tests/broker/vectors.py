@@ -8,6 +8,8 @@ import unittest
 
 FOLDER = pathlib.Path(os.environ.get("CVMROOT_VECTORS") or
                       pathlib.Path(__file__).resolve().parents[2] / "../shared/vectors")
+AMD = FOLDER / "trustee/deps/verifier/src/snp"
+INTEL = FOLDER / "go-tdx-guest/verify"
 
 
 def need():

@@ -68,7 +68,7 @@ class Evidence:
             self._read_earliest(value, tee)
         elif legacy:
             raise Refused("evidence: a server this old takes only the form without a version")
-        elif self.version not in (1, 2):
+        elif type(self.version) is not int or self.version not in (1, 2):
             raise Refused(f"evidence: version {self.version}")
         else:
             self._read(value, tee)

@@ -128,14 +128,16 @@ def check_token(data, cpaks):
 
 
 def claims_of(platform, realm):
+    extensible = claim(realm, EXTENSIBLE, list)
+    if not all(isinstance(part, bytes) for part in extensible):
+        raise Refused("realm token: an extensible measurement is no byte string")
     return {"platform": {"cca-platform-profile": platform[PROFILE],
                          "cca-platform-implementation-id":
                              claim(platform, IMPLEMENTATION, bytes).hex(),
                          "cca-platform-instance-id": claim(platform, INSTANCE, bytes).hex(),
                          "cca-platform-lifecycle": claim(platform, LIFECYCLE, int)},
             "realm": {"initial-measurement": claim(realm, INITIAL, bytes).hex(),
-                      "extensible-measurements": [part.hex() for part in
-                                                  claim(realm, EXTENSIBLE, list)],
+                      "extensible-measurements": [part.hex() for part in extensible],
                       "hash-algo-id": claim(realm, HASH, str)}}
 
 

@@ -89,7 +89,7 @@ def encode(value):
         firmware = member(value, name, dict)
         put(offset, b"".join(number(firmware, part, 1) for part in ("build", "minor", "major")))
     signature = member(value, "signature", dict)
-    put(SIGNED_SIZE, octets(signature, "r", SIGNATURE_PART) + octets(signature, "s", SIGNATURE_PART))
+    put(SIGNED_SIZE, b"".join(octets(signature, part, SIGNATURE_PART) for part in "rs"))
     return bytes(report)
 
 
@@ -207,7 +207,8 @@ def claims_of(report):
         "policy_smt_allowed": bool(policy >> 16 & 1), "policy_migrate_ma": bool(policy >> 18 & 1),
         "policy_debug_allowed": bool(policy >> 19 & 1),
         "policy_single_socket": bool(policy >> 20 & 1),
-        "platform_smt_enabled": bool(platform & 1), "platform_tsme_enabled": bool(platform >> 1 & 1),
+        "platform_smt_enabled": bool(platform & 1),
+        "platform_tsme_enabled": bool(platform >> 1 & 1),
         "measurement": report.measurement.hex(), "chip_id": report.chip_id.hex()})
     return claims
 

@@ -7,7 +7,7 @@ the attestation key is one to trust is for the policy."""
 
 import hashlib
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -81,7 +81,7 @@ def check_init_data(pcrs, digest):
 def load_key(der):
     try:
         return serialization.load_der_public_key(der)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise Refused("evidence: ak_public is no public key") from None
 
 

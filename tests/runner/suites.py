@@ -88,15 +88,17 @@ def load_unit():
 
 
 def load_s390x():
-    """The same, big-endian, in an emulator. What there is to run is known before it is built."""
+    """The same, big-endian, in an emulator: the native build tells what there is."""
     emulator = ["qemu-s390x", "-L", str(S390X / "sysroot")]
     tests = []
     for test in unit_tests(BUILDS[""]):
         program = S390X / pathlib.Path(test.command[0]).relative_to(BUILDS[""])
-        tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 600,
+        tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 900,
                           S390X_ENVIRONMENT))
-    script = str(ROOT / "tests" / "s390x" / "prepare")
-    return Suite("s390x", tests, jobs=2, prepare=Test("prepare", [script], 900))
+    scripts_folder = ROOT / "tests" / "s390x"
+    tests.append(Test("same-manifest", [str(scripts_folder / "same-manifest")], 300))
+    prepare = Test("prepare", [str(scripts_folder / "prepare")], 900)
+    return Suite("s390x", tests, jobs=2, prepare=prepare)
 
 
 def load_power():
@@ -108,18 +110,26 @@ def load_power():
     return Suite("power", tests, jobs=2)
 
 
-def load_vm():
-    program = [sys.executable, str(ROOT / "tests" / "vm")]
+def cases(program):
+    """The tests that a program names, with their seconds, when asked to --list."""
     lines = subprocess.run(program + ["--list"], check=True, stdout=subprocess.PIPE, text=True)
-    tests = []
     for line in lines.stdout.splitlines():
         name, timeout = line.split()
-        tests.append(Test(name, program + [name], int(timeout)))
+        yield Test(name, program + [name], int(timeout))
+
+
+def load_broker():
+    return Suite("broker", list(cases([sys.executable, str(ROOT / "tests" / "client")])), jobs=2)
+
+
+def load_vm():
+    program = [sys.executable, str(ROOT / "tests" / "vm")]
+    tests = list(cases(program))
     return Suite("vm", tests, jobs=2, prepare=Test("prepare", program + ["--prepare"], 900))
 
 
 SUITES = {"checks": load_checks, "unit": load_unit, "s390x": load_s390x, "power": load_power,
-          "vm": load_vm}
+          "broker": load_broker, "vm": load_vm}
 
 
 def load(name):

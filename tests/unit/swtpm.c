@@ -376,36 +376,69 @@ void swtpm_lock_out(struct swtpm *swtpm)
 	end(swtpm, esys);
 }
 
-void swtpm_occupy_srk(struct swtpm *swtpm, bool storage_key)
+static void make_persistent_rsa(struct swtpm *swtpm, const TPMT_PUBLIC *given, uint32_t handle)
 {
 	ESYS_CONTEXT *esys = begin(swtpm);
+	TPM2B_PUBLIC template = {.publicArea = *given};
 	TPM2B_SENSITIVE_CREATE sensitive = {};
 	TPML_PCR_SELECTION no_pcrs = {};
-	TPM2B_PUBLIC template = {};
 	TPM2B_DATA outside = {};
 	ESYS_TR key, persistent;
 
 	template.publicArea.type = TPM2_ALG_RSA;
 	template.publicArea.nameAlg = TPM2_ALG_SHA256;
-	template.publicArea.objectAttributes =
-		TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT | TPMA_OBJECT_SENSITIVEDATAORIGIN |
-		TPMA_OBJECT_USERWITHAUTH |
-		(storage_key ? TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT
-			     : TPMA_OBJECT_SIGN_ENCRYPT);
-	template.publicArea.parameters.rsaDetail.symmetric.algorithm =
-		storage_key ? TPM2_ALG_AES : TPM2_ALG_NULL;
-	template.publicArea.parameters.rsaDetail.symmetric.keyBits.aes = 128;
-	template.publicArea.parameters.rsaDetail.symmetric.mode.aes = TPM2_ALG_CFB;
-	template.publicArea.parameters.rsaDetail.scheme.scheme = TPM2_ALG_NULL;
+	template.publicArea.objectAttributes |= TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+						TPMA_OBJECT_SENSITIVEDATAORIGIN |
+						TPMA_OBJECT_USERWITHAUTH;
 	template.publicArea.parameters.rsaDetail.keyBits = 2048;
 	assert_int_equal(Esys_CreatePrimary(esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD, ESYS_TR_NONE,
 					    ESYS_TR_NONE, &sensitive, &template, &outside, &no_pcrs,
 					    &key, NULL, NULL, NULL, NULL),
 			 0);
 	assert_int_equal(Esys_EvictControl(esys, ESYS_TR_RH_OWNER, key, ESYS_TR_PASSWORD,
-					   ESYS_TR_NONE, ESYS_TR_NONE, 0x81000001, &persistent),
+					   ESYS_TR_NONE, ESYS_TR_NONE, handle, &persistent),
 			 0);
 	assert_int_equal(Esys_FlushContext(esys, key), 0);
+	end(swtpm, esys);
+}
+
+void swtpm_occupy_srk(struct swtpm *swtpm, bool storage_key)
+{
+	TPMT_PUBLIC template = {
+		.objectAttributes = storage_key ? TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT
+						: TPMA_OBJECT_SIGN_ENCRYPT,
+	};
+	TPMS_RSA_PARMS *rsa = &template.parameters.rsaDetail;
+
+	rsa->symmetric.algorithm = storage_key ? TPM2_ALG_AES : TPM2_ALG_NULL;
+	rsa->symmetric.keyBits.aes = 128;
+	rsa->symmetric.mode.aes = TPM2_ALG_CFB;
+	rsa->scheme.scheme = TPM2_ALG_NULL;
+	make_persistent_rsa(swtpm, &template, 0x81000001);
+}
+
+void swtpm_make_signing_key(struct swtpm *swtpm, uint32_t handle)
+{
+	TPMT_PUBLIC template = {.objectAttributes = TPMA_OBJECT_SIGN_ENCRYPT};
+	TPMS_RSA_PARMS *rsa = &template.parameters.rsaDetail;
+
+	rsa->symmetric.algorithm = TPM2_ALG_NULL;
+	rsa->scheme.scheme = TPM2_ALG_RSASSA;
+	rsa->scheme.details.rsassa.hashAlg = TPM2_ALG_SHA256;
+	make_persistent_rsa(swtpm, &template, handle);
+}
+
+void swtpm_evict(struct swtpm *swtpm, uint32_t handle)
+{
+	ESYS_CONTEXT *esys = begin(swtpm);
+	ESYS_TR key, none = ESYS_TR_NONE;
+
+	assert_int_equal(Esys_TR_FromTPMPublic(esys, handle, ESYS_TR_NONE, ESYS_TR_NONE,
+					       ESYS_TR_NONE, &key),
+			 0);
+	assert_int_equal(Esys_EvictControl(esys, ESYS_TR_RH_OWNER, key, ESYS_TR_PASSWORD,
+					   ESYS_TR_NONE, ESYS_TR_NONE, 0, &none),
+			 0);
 	end(swtpm, esys);
 }
 

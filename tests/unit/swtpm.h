@@ -58,6 +58,10 @@ void swtpm_fill_nv(struct swtpm *swtpm);
 void swtpm_only_bank(struct swtpm *swtpm, uint16_t algorithm);
 /* A key at the SRK's handle that was there before: an RSA storage key, or no storage key at all. */
 void swtpm_occupy_srk(struct swtpm *swtpm, bool storage_key);
+/* An RSA key at @handle that signs whatever it is given, by RSASSA with SHA-256. */
+void swtpm_make_signing_key(struct swtpm *swtpm, uint32_t handle);
+/* Remove a persistent key. */
+void swtpm_evict(struct swtpm *swtpm, uint32_t handle);
 /* Define an NV index by hand: 32 bytes of policy or NULL. */
 void swtpm_define_nv(struct swtpm *swtpm, uint32_t index, uint32_t attributes, uint16_t size,
 		     const uint8_t *policy);

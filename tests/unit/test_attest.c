@@ -171,9 +171,47 @@ static void other_values_are_refused(void **state)
 	quote.pcrs.values[23][31] ^= 1;
 	assert_fails(tpm_quote_check(&quote, nonce(), 32), -EREMCHG, "other values");
 	quote.pcrs.values[23][31] ^= 1;
-	attest.attested.quote.pcrDigest.size = 31;
+	/* What is longer is not the same, also when it begins so. */
+	attest.attested.quote.pcrDigest.size = 33;
 	fill_quote(&attest, &quote);
 	assert_fails(tpm_quote_check(&quote, nonce(), 32), -EREMCHG, "other values");
+}
+
+/* A nonce of a byte more than there can be. */
+static void long_nonce_is_refused(void **state)
+{
+	struct tpm_quote quote = {};
+	TPMS_ATTEST attest = make_attest(&quote);
+	struct tpm_attest parsed;
+	uint8_t longer[TPM_QUOTE_MESSAGE_MAX];
+	size_t at = 4 + 2 + 2 + 34;
+
+	(void)state;
+	attest.extraData.size = 64;
+	fill_quote(&attest, &quote);
+	assert_int_equal(tpm_attest_parse(quote.message, quote.message_size, &parsed), 0);
+	assert_int_equal(quote.message[at + 1], 64);
+	memcpy(longer, quote.message, at + 2);
+	memcpy(longer + at + 3, quote.message + at + 2, quote.message_size - at - 2);
+	longer[at + 1] = 65;
+	assert_fails(tpm_attest_parse(longer, quote.message_size + 1, &parsed), -EBADMSG,
+		     "quote is malformed");
+}
+
+/* More selections, or fewer, than there are. */
+static void other_counts_are_refused(void **state)
+{
+	struct tpm_quote quote = {};
+	TPMS_ATTEST attest = make_attest(&quote);
+	size_t at = 4 + 2 + 2 + 34 + 2 + 32 + 25 + 3;
+
+	(void)state;
+	fill_quote(&attest, &quote);
+	assert_int_equal(quote.message[at], 1);
+	quote.message[at] = 2;
+	assert_fails(tpm_quote_check(&quote, nonce(), 32), -EBADMSG, "quote is malformed");
+	quote.message[at] = 0;
+	assert_fails(tpm_quote_check(&quote, nonce(), 32), -EBADMSG, "quote is malformed");
 }
 
 /* One bit of the selection, a bank, a second bank. */
@@ -377,6 +415,8 @@ int main(void)
 		cmocka_unit_test(good_quote_passes),
 		cmocka_unit_test(other_nonce_is_refused),
 		cmocka_unit_test(other_values_are_refused),
+		cmocka_unit_test(long_nonce_is_refused),
+		cmocka_unit_test(other_counts_are_refused),
 		cmocka_unit_test(other_selection_is_refused),
 		cmocka_unit_test(other_messages_are_refused),
 		cmocka_unit_test(other_signatures_are_refused),

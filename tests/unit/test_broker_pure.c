@@ -596,7 +596,7 @@ static void recorded_exchanges(void **state)
 static void windows_grow(void **state)
 {
 	static const int64_t windows[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000};
-	struct retry retry = {.deadline_ms = 1000000};
+	struct retry retry = {.last_ms = 1000000};
 	struct retry lazy = retry;
 	int64_t until;
 
@@ -615,7 +615,7 @@ static void windows_grow(void **state)
 
 static void retry_after_is_a_lower_bound(void **state)
 {
-	struct retry retry = {.deadline_ms = 100000};
+	struct retry retry = {.last_ms = 100000};
 	int64_t until = 0;
 
 	(void)state;
@@ -624,14 +624,28 @@ static void retry_after_is_a_lower_bound(void **state)
 	/* Jitter on top: those who were sent away together do not come back together. */
 	assert_int_equal(retry_next(&retry, 1000, 61000, UINT32_MAX, &until), 0);
 	assert_int_equal(until, 61000 + 2000 - 1);
-	/* Never behind the deadline. */
-	assert_int_equal(retry_next(&retry, 1000, 99500, UINT32_MAX, &until), 0);
-	assert_in_range(until, 99500, 99999);
 	until = -1;
 	assert_int_equal(retry_next(&retry, 1000, 100000, 0, &until), -ETIMEDOUT);
 	assert_int_equal(retry_next(&retry, 1000, INT64_MAX, 0, &until), -ETIMEDOUT);
 	assert_int_equal(retry_next(&retry, 100000, 0, 0, &until), -ETIMEDOUT);
 	assert_int_equal(until, -1);
+}
+
+/* The last attempt comes before the last time, and it is one: no burst of all machines there. */
+static void end_is_no_burst(void **state)
+{
+	struct retry retry = {.last_ms = 100000};
+	int64_t until = 0;
+
+	(void)state;
+	assert_int_equal(retry_next(&retry, 99500, 0, UINT32_MAX, &until), 0);
+	assert_in_range(until, 99500, 99999);
+	assert_int_equal(retry_next(&retry, until, 0, 0, &until), -ETIMEDOUT);
+	/* One that fits by itself is an attempt like any other. */
+	retry = (struct retry){.last_ms = 100000};
+	assert_int_equal(retry_next(&retry, 99500, 0, UINT32_MAX / 4, &until), 0);
+	assert_in_range(until, 99700, 99800);
+	assert_int_equal(retry_next(&retry, until, 0, 0, &until), 0);
 }
 
 /* A generator of its own: the storm is the same at each run. */
@@ -662,7 +676,7 @@ static void storm_is_spread(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < GUESTS; i++)
-		retries[i].deadline_ms = SLOTS * SLOT_MS;
+		retries[i].last_ms = SLOTS * SLOT_MS;
 	for (int64_t now = 0; now < SLOTS * SLOT_MS; now += SLOT_MS) {
 		unsigned int came = 0;
 
@@ -708,6 +722,7 @@ int main(void)
 		cmocka_unit_test(recorded_exchanges),
 		cmocka_unit_test(windows_grow),
 		cmocka_unit_test(retry_after_is_a_lower_bound),
+		cmocka_unit_test(end_is_no_burst),
 		cmocka_unit_test(storm_is_spread),
 	};
 

@@ -439,6 +439,21 @@ static void evidence_is_what_the_verifier_takes(void **state)
 	assert_int_equal(machine.asked.user_data_size, sizeof(user_data));
 }
 
+static void evidence_is_described(void **state)
+{
+	cleanup(freep) char *challenge = small_challenge(), *text = NULL;
+	cleanup(json_decrefp) json_t *evidence = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	machine_reset();
+	assert_int_equal(get_evidence(challenge, &evidence), 0);
+	tee_se.describe(evidence, out);
+	fclose(out);
+	assert_string_equal(text, "configuration:    14141414141414141414141414141414\n");
+}
+
 static void less_additional_data_are_told_so(void **state)
 {
 	cleanup(freep) char *challenge = small_challenge();
@@ -710,6 +725,7 @@ int main(void)
 		cmocka_unit_test(control_block_has_the_kernels_form),
 		cmocka_unit_test(no_additional_data_have_no_address),
 		cmocka_unit_test(evidence_is_what_the_verifier_takes),
+		cmocka_unit_test(evidence_is_described),
 		cmocka_unit_test(less_additional_data_are_told_so),
 		cmocka_unit_test(without_a_challenge_it_says_how),
 		cmocka_unit_test(device_errors_have_sentences),

@@ -78,6 +78,20 @@ static void foreign_key_is_refused(void **state)
 	assert_null(ak.der);
 }
 
+/* A quote by it could be made up by whoever may use it; unless something else vouches for it. */
+static void unrestricted_key_is_refused(void **state)
+{
+	cleanup(tpm_ak_done) struct tpm_ak ak = {};
+	struct swtpm *swtpm = *state;
+
+	swtpm_make_signing_key(swtpm, HANDLE);
+	assert_fails(tpm_ak_read(swtpm->tpm, HANDLE, &ak), -EKEYREJECTED, "whatever it is given");
+	assert_fails(tpm_ak_create(swtpm->tpm, HANDLE, &ak), -EKEYREJECTED, "0x81010002");
+	assert_null(ak.der);
+	assert_works(tpm_ak_read_any(swtpm->tpm, HANDLE, &ak));
+	assert_false(ak.genuine);
+}
+
 static void impossible_handle_is_refused(void **state)
 {
 	struct tpm_ak ak = {};
@@ -225,10 +239,17 @@ static void nv_is_defined_and_redefined(void **state)
 static void foreign_nv_is_refused(void **state)
 {
 	struct swtpm *swtpm = *state;
+	uint8_t *data = NULL;
+	size_t size;
 
 	swtpm_define_nv(swtpm, INDEX, TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE | TPMA_NV_OWNERREAD, 48,
 			NULL);
 	assert_fails(tpm_nv_write(swtpm->tpm, INDEX, "data", 4), -EKEYREJECTED, "0x1400002");
+	swtpm_define_nv(swtpm, INDEX + 1, TPMA_NV_AUTHREAD | TPMA_NV_OWNERWRITE, 4, NULL);
+	assert_works(tpm_nv_write(swtpm->tpm, INDEX + 1, "data", 4));
+	assert_fails(tpm_nv_read(swtpm->tpm, INDEX + 1, &data, &size), -EKEYREJECTED,
+		     "may not read");
+	assert_null(data);
 }
 
 /* Larger than one command can give: in 1024 and less, also where the TPM takes only less. */
@@ -280,6 +301,7 @@ int main(void)
 		TEST(ak_is_made_once),
 		TEST(ak_comes_again),
 		TEST(foreign_key_is_refused),
+		TEST(unrestricted_key_is_refused),
 		TEST(impossible_handle_is_refused),
 		TEST(owner_password_is_told),
 		TEST(quote_verifies),

@@ -4,13 +4,16 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/reader.h"
 #include "tee/hcl_report.h"
 #include "tee/vtpm_json.h"
 
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #define SNP_DATA "trustee/deps/verifier/test_data/az-snp-vtpm/"
+#define CVM_DATA "azure-cvm-tooling/az-cvm-vtpm/test/"
 #define TDX_DATA "trustee/deps/verifier/test_data/az-tdx-vtpm/"
 
 static void assert_fails(int r, int error, const char *words)
@@ -28,11 +31,9 @@ static void assert_json_equal(json_t *made, json_t *published)
 
 /* ---- Vectors ---- */
 
-static json_t *vector_json(const char *name)
+static char *vector(const char *name, size_t *ret_size)
 {
 	char path[4096], *text;
-	json_t *json;
-	size_t size;
 
 	snprintf(path, sizeof(path), "%s/%s", vectors_folder() ? vectors_folder() : "", name);
 	/* skip() jumps: nothing may be owned here. */
@@ -40,11 +41,18 @@ static json_t *vector_json(const char *name)
 		print_message("skipped: no %s below CVMROOT_VECTORS\n", name);
 		skip();
 	}
-	assert_int_equal(file_read_all(path, MIB, &text, &size), 0);
+	assert_int_equal(file_read_all(path, MIB, &text, ret_size), 0);
+	return text;
+}
+
+static json_t *vector_json(const char *name)
+{
+	size_t size;
+	cleanup(freep) char *text = vector(name, &size);
 	/* Recorded answers may hold NULs. */
-	json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+
 	assert_non_null(json);
-	free(text);
 	return json;
 }
 
@@ -65,6 +73,16 @@ static struct bytes new_bytes(size_t size)
 
 	assert_true(size <= sizeof(arena) - used);
 	used += size;
+	return bytes;
+}
+
+static struct bytes vector_bytes(const char *name)
+{
+	size_t size;
+	cleanup(freep) char *text = vector(name, &size);
+	struct bytes bytes = new_bytes(size);
+
+	memcpy(bytes.data, text, size);
 	return bytes;
 }
 
@@ -272,6 +290,113 @@ static void az_tdx_legacy(void **state)
 	assert_json_equal(made, published);
 }
 
+/* ---- Quotes without evidence around them ---- */
+
+/* The key that a report beside the quote names. */
+static void assert_signed_by_report(const struct tpm_quote *quote, const char *name)
+{
+	struct bytes report = vector_bytes(name);
+	cleanup(hcl_report_done) struct hcl_report hcl = {};
+
+	assert_int_equal(hcl_report_parse(report.data, report.size, &hcl), 0);
+	assert_signed(quote, hcl.ak, hcl.ak_size);
+}
+
+static void assert_signed_by_pem(const struct tpm_quote *quote, const char *name)
+{
+	struct bytes pem = vector_bytes(name);
+	BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.size);
+	EVP_PKEY *key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+	unsigned char *der = NULL;
+	int size = i2d_PUBKEY(key, &der);
+
+	assert_true(size > 0);
+	assert_signed(quote, der, (size_t)size);
+	OPENSSL_free(der);
+	EVP_PKEY_free(key);
+	BIO_free(bio);
+}
+
+static struct bytes take_bytes(struct reader *reader, size_t size)
+{
+	struct bytes bytes = new_bytes(size);
+
+	assert_int_equal(reader_bytes(reader, bytes.data, size), 0);
+	return bytes;
+}
+
+/* Rust's bincode: a 64-bit length before signature, message and PCRs. */
+static struct tpm_quote read_bincode(const char *name)
+{
+	struct bytes file = vector_bytes(name);
+	struct reader reader = reader_init(file.data, file.size);
+	struct tpm_quote quote = {.pcrs = {.bank = HASH_SHA256, .mask = TPM_QUOTE_PCRS}};
+	struct bytes signature, message;
+	uint64_t size;
+
+	assert_int_equal(reader_le64(&reader, &size), 0);
+	signature = take_bytes(&reader, size);
+	assert_int_equal(reader_le64(&reader, &size), 0);
+	message = take_bytes(&reader, size);
+	memcpy(quote.signature, "\x00\x14\x00\x0b\x01\x00", 6);
+	assert_int_equal(signature.size, 256);
+	memcpy(quote.signature + 6, signature.data, 256);
+	quote.signature_size = 6 + 256;
+	memcpy(quote.message, message.data, message.size);
+	quote.message_size = message.size;
+	assert_int_equal(reader_le64(&reader, &size), 0);
+	assert_int_equal(size, TPM_PCR_COUNT);
+	for (unsigned int pcr = 0; pcr < TPM_PCR_COUNT; pcr++)
+		assert_int_equal(reader_bytes(&reader, quote.pcrs.values[pcr], 32), 0);
+	assert_int_equal(reader_end(&reader), 0);
+	return quote;
+}
+
+static void bincode_quotes(void **state)
+{
+	struct tpm_quote quote = read_bincode(SNP_DATA "quote.bin");
+
+	(void)state;
+	assert_int_equal(tpm_quote_check(&quote, "challenge", 9), 0);
+	assert_signed_by_report(&quote, SNP_DATA "hcl-report.bin");
+	quote = read_bincode(TDX_DATA "quote.bin");
+	assert_int_equal(tpm_quote_check(&quote, "challenge", 9), 0);
+	assert_signed_by_report(&quote, TDX_DATA "hcl-report.bin");
+	quote = read_bincode(CVM_DATA "quote.bin");
+	assert_int_equal(tpm_quote_check(&quote, "challenge", 9), 0);
+	assert_signed_by_pem(&quote, CVM_DATA "akpub.pem");
+	quote.pcrs.values[4][0] ^= 1;
+	assert_fails(tpm_quote_check(&quote, "challenge", 9), -EREMCHG, "other values");
+}
+
+static void json_quotes(void **state)
+{
+	cleanup(json_decrefp) json_t *snp = vector_json(SNP_DATA "tpm-quote-v1.json");
+	cleanup(json_decrefp) json_t *tdx = vector_json(TDX_DATA "tpm-quote-v1.json");
+	struct tpm_quote quote = read_quote(snp, from_hex, from_hex);
+
+	(void)state;
+	assert_int_equal(tpm_quote_check(&quote, "challenge", 9), 0);
+	assert_signed_by_report(&quote, SNP_DATA "hcl-report.bin");
+	quote = read_quote(tdx, from_hex, from_hex);
+	assert_int_equal(tpm_quote_check(&quote, "challenge", 9), 0);
+	assert_signed_by_report(&quote, TDX_DATA "hcl-report.bin");
+}
+
+/* Of three PCRs: only its signature can be looked at. */
+static void quote_of_keylime(void **state)
+{
+	struct bytes message = vector_bytes("keylime/test-data/files/quote.out");
+	struct bytes signature = vector_bytes("keylime/test-data/files/quotesig.out");
+	struct tpm_quote quote = {.message_size = message.size, .signature_size = signature.size};
+
+	(void)state;
+	memcpy(quote.message, message.data, message.size);
+	memcpy(quote.signature, signature.data, signature.size);
+	assert_signed_by_pem(&quote, "keylime/test-data/files/akpub.pem");
+	assert_fails(tpm_quote_check(&quote, quote.message + 44, 20), -EKEYREJECTED, "other PCRs");
+}
+
 /* ---- A TPM of its own ---- */
 
 static void assert_tpm_evidence(json_t *published, size_t nonce_size)
@@ -436,17 +561,13 @@ static void td_quote_is_asked_for(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(az_snp_v2),
-		cmocka_unit_test(az_snp_v1),
-		cmocka_unit_test(az_snp_legacy),
-		cmocka_unit_test(az_tdx_v1),
-		cmocka_unit_test(az_tdx_legacy),
-		cmocka_unit_test(tpm_published),
-		cmocka_unit_test(tpm_exchanged),
-		cmocka_unit_test(vcek_is_read),
-		cmocka_unit_test(other_vceks_are_refused),
-		cmocka_unit_test(td_quote_is_read),
-		cmocka_unit_test(td_quote_is_asked_for),
+		cmocka_unit_test(az_snp_v2),	    cmocka_unit_test(az_snp_v1),
+		cmocka_unit_test(az_snp_legacy),    cmocka_unit_test(az_tdx_v1),
+		cmocka_unit_test(az_tdx_legacy),    cmocka_unit_test(bincode_quotes),
+		cmocka_unit_test(json_quotes),	    cmocka_unit_test(quote_of_keylime),
+		cmocka_unit_test(tpm_published),    cmocka_unit_test(tpm_exchanged),
+		cmocka_unit_test(vcek_is_read),	    cmocka_unit_test(other_vceks_are_refused),
+		cmocka_unit_test(td_quote_is_read), cmocka_unit_test(td_quote_is_asked_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""Simulated TEEs in the guest: tests/tee-sim, its keys, and the unit that starts it in the initrd."""
+"""Simulated TEEs in the guest: tests/tee-sim, its keys, and its unit in the initrd."""
 
 import artefacts
 from lab import unit
