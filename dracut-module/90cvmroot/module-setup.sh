@@ -37,7 +37,7 @@ cvmroot_masked_generators=(
 # not known when the image is made elsewhere, so all of them go in.
 cvmroot_drivers=(
     tpm tpm_crb tpm_tis tpm_tis_spi tpm_svsm tpm_ftpm_tee tpm_ibmvtpm
-    tdx_guest sev-guest sev_guest tsm tsm_report tsm-mr efi_secret arm-cca-guest uvdevice
+    configfs tdx_guest sev-guest sev_guest tsm tsm_report tsm-mr efi_secret arm-cca-guest uvdevice
     dm_mod dm_crypt
     xts ecb cbc aes aes_generic aesni_intel aes_ce_blk aes_neon_blk vaes_avx10_512 sha256 sha512
     sha256_generic sha512_generic sha256_ssse3 sha512_ssse3 sha256_ce sha512_ce hmac essiv authenc
@@ -154,6 +154,7 @@ cvmroot_install_units() {
         "$systemdsystemunitdir"/blockdev@.target
 
     inst_simple "$moddir/sysroot.mount" /etc/systemd/system/sysroot.mount
+    inst_simple "$moddir/sys-kernel-config.mount" /etc/systemd/system/sys-kernel-config.mount
     inst_simple "$moddir/switch-root.conf" \
         /etc/systemd/system/initrd-switch-root.service.d/90-cvmroot.conf
     # Sorted behind what generators write.

@@ -3,39 +3,39 @@
 
 #include "base/macro.h"
 
-/* Words of the kernel's command line become environment variables of the initrd's services. */
-static const char *const forgotten[] = {
-	/* libcurl: TLS secrets in a file; which TLS library; proxies; logins */
-	"SSLKEYLOGFILE",
-	"CURL_SSL_BACKEND",
-	"http_proxy",
-	"https_proxy",
-	"HTTPS_PROXY",
-	"all_proxy",
-	"ALL_PROXY",
-	"no_proxy",
-	"NO_PROXY",
-	"NETRC",
-	"CURL_HOME",
+#include <string.h>
+
+/*
+ * Words of the kernel's command line become environment variables of the initrd's services. One
+ * text, for a table of pointers is larger than the names.
+ */
+static const char forgotten[] =
+	/* libcurl: TLS secrets in a file; which TLS library; proxies */
+	"SSLKEYLOGFILE\0"
+	"CURL_SSL_BACKEND\0"
+	"http_proxy\0"
+	"https_proxy\0"
+	"HTTPS_PROXY\0"
+	"all_proxy\0"
+	"ALL_PROXY\0"
+	"no_proxy\0"
+	"NO_PROXY\0"
 	/* OpenSSL: configuration, code to load, CAs */
-	"OPENSSL_CONF",
-	"OPENSSL_CONF_INCLUDE",
-	"OPENSSL_ENGINES",
-	"OPENSSL_MODULES",
-	"OPENSSL_TRACE",
-	"SSL_CERT_FILE",
-	"SSL_CERT_DIR",
-	"CTLOG_FILE",
-	"RANDFILE",
-	"QLOGDIR",
+	"OPENSSL_CONF\0"
+	"OPENSSL_CONF_INCLUDE\0"
+	"OPENSSL_ENGINES\0"
+	"OPENSSL_MODULES\0"
+	"SSL_CERT_FILE\0"
+	"SSL_CERT_DIR\0"
+	"CTLOG_FILE\0"
+	"RANDFILE\0"
 	/* glibc's resolver */
-	"RES_OPTIONS",
-	"LOCALDOMAIN",
-	"HOSTALIASES",
-};
+	"RES_OPTIONS\0"
+	"LOCALDOMAIN\0"
+	"HOSTALIASES\0";
 
 void environment_forget(void)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(forgotten); i++)
-		(void)unsetenv(forgotten[i]);
+	for (const char *name = forgotten; *name != '\0'; name += strlen(name) + 1)
+		(void)unsetenv(name);
 }

@@ -30,17 +30,21 @@ static int load_manifest(struct boot *boot)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Its driver may still be on the way. A machine without a TPM is told when udev has settled. */
-static int wait_for_tpm(unsigned int wait_seconds)
+/*
+ * Its driver may still be on the way. A machine without a TPM is told when udev has settled; so is
+ * which TEE it is, since any machine with a TPM could be taken for one that has no other.
+ */
+static int wait_for_tpm(const struct config *config)
 {
 	cleanup(uevent_close) struct uevent_watch watch = {.events = -1, .udev = -1};
-	int64_t deadline = monotonic_ms() + (int64_t)wait_seconds * 1000;
+	int64_t deadline = monotonic_ms() + (int64_t)config->wait_seconds * 1000;
+	bool tpm_is_enough = !config_may_ask_broker(config);
 	int r = uevent_open(&watch);
 
 	while (r == 0) {
 		bool settled = uevent_settled();
 
-		if (access(TPM_DEVICE, F_OK) == 0 || settled)
+		if (settled || (tpm_is_enough && access(TPM_DEVICE, F_OK) == 0))
 			break;
 		r = uevent_await(&watch, deadline);
 	}
@@ -53,7 +57,7 @@ static int wait_for_tpm(unsigned int wait_seconds)
  */
 static int open_tpm(struct boot *boot)
 {
-	int r = wait_for_tpm(boot->config->wait_seconds);
+	int r = wait_for_tpm(boot->config);
 
 	if (r == 0)
 		r = tpm_open(&boot->tpm);

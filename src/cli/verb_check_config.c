@@ -2,22 +2,11 @@
 #include "cli/verbs.h"
 #include "config/config.h"
 
-#include <string.h>
-
 #define EXIT_NO_NETWORK 3
-
-/* What the initdata document says is not known before the boot, so it counts as asking. */
-static bool needs_network(const struct config *config)
-{
-	for (size_t i = 0; i < config->providers_count; i++)
-		if (strcmp(config->providers[i], "kbs") == 0)
-			return true;
-	return config->initdata_path != NULL;
-}
 
 static int tell_network(const struct config *config, const char *path)
 {
-	bool needed = needs_network(config);
+	bool needed = config_may_ask_broker(config);
 
 	printf("%s: the network is %sneeded\n", path, needed ? "" : "not ");
 	return needed ? EXIT_OK : EXIT_NO_NETWORK;

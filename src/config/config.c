@@ -158,6 +158,14 @@ int config_parse(const char *text, size_t size, const char *name, struct config 
 	return 0;
 }
 
+bool config_may_ask_broker(const struct config *config)
+{
+	for (size_t i = 0; i < config->providers_count; i++)
+		if (strcmp(config->providers[i], "kbs") == 0)
+			return true;
+	return config->initdata_path != NULL;
+}
+
 static bool is_set(const struct config_key *row, const struct config *config)
 {
 	return !row->optional || *(char *const *)(const void *)((const char *)config + row->offset);

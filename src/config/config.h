@@ -80,6 +80,11 @@ struct config {
  */
 int config_parse(const char *text, size_t size, const char *name, struct config **ret);
 int config_load(const char *path, struct config **ret);
+/*
+ * Will a key broker be asked? What an initdata document says is not known before the boot, so it
+ * counts as asking.
+ */
+bool config_may_ask_broker(const struct config *config);
 /* Write every key with the value in effect, as TOML that config_parse() reads again. */
 void config_show(const struct config *config, FILE *out);
 void config_free(struct config *config);

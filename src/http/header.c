@@ -67,7 +67,7 @@ static int take_status(struct http_header *header, const char *line, size_t size
 		return malformed("a status line in the middle of it");
 	if (size < 12 || memcmp(line, "HTTP/1.", 7) != 0 || !is_digit(line[7]) || line[8] != ' ' ||
 	    (size > 12 && line[12] != ' ') || !is_text(line, size))
-		return malformed("it does not begin with an HTTP/1 status line");
+		return malformed("it does not begin with a status line");
 	for (size_t i = 9; i < 12; i++) {
 		if (!is_digit(line[i]))
 			return malformed("the status is not a number");
@@ -89,7 +89,7 @@ static int keep(char **to, const char *value, size_t size)
 	char *text;
 
 	if (!is_printable(value, size))
-		return malformed("a value with characters that are not printable ASCII");
+		return malformed("characters that are not ASCII");
 	text = realloc(*to, old + size + 1);
 	if (!text)
 		return -ENOMEM;

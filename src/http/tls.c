@@ -66,8 +66,8 @@ static int load_ca(const char *text, X509_STORE *store)
 		count++;
 	}
 	if (!pem_ended() || count == 0)
-		return fail(-EINVAL, "the CA of the server cannot be used: it must be one or more "
-				     "certificates in PEM form");
+		return fail(-EINVAL,
+			    "the CA of the server is not one or more certificates in PEM form");
 	return 0;
 }
 
@@ -86,7 +86,7 @@ static int check_pin(const char *pin)
 			return 0;
 	}
 	return fail(-EINVAL,
-		    "the pin \"%s\" cannot be used: it must be " PIN_PREFIX
+		    "the pin \"%s\" is not " PIN_PREFIX
 		    " and the base64 of the SHA-256 of the server's public key",
 		    pin);
 }
@@ -110,11 +110,9 @@ static int check_client(const char *certificate_text, const struct secret *key_t
 	key = PEM_read_bio_PrivateKey(key_bio, NULL, no_password, NULL);
 	ERR_clear_error();
 	if (!certificate)
-		return fail(-EINVAL, "the client certificate cannot be used: it must be in PEM "
-				     "form");
+		return fail(-EINVAL, "the client certificate is not in PEM form");
 	if (!key)
-		return fail(-EINVAL, "the client key cannot be used: it must be in PEM form, "
-				     "without a password");
+		return fail(-EINVAL, "the client key is not in PEM form without a password");
 	if (X509_check_private_key(certificate, key) != 1) {
 		ERR_clear_error();
 		return fail(-EINVAL, "the client key does not belong to the client certificate");

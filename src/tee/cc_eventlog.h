@@ -10,8 +10,8 @@
 /*
  * The event log that Trustee replays against the RTMRs: the firmware's log (ACPI table CCEL; TCG PC
  * Client Platform Firmware Profile, "crypto agile log") without its padding, what was logged since
- * (CoCo's AAEL: entries of the same form, without header), and eight bytes 0xFF. Either may be NULL;
- * without both *ret is NULL. The caller frees *ret. -EBADMSG: a log is malformed; -E2BIG.
+ * (CoCo's AAEL: entries of the same form, without header), and eight bytes 0xFF. Either may be
+ * NULL; without both *ret is NULL. The caller frees *ret. -EBADMSG: a log is malformed; -E2BIG.
  */
 int cc_eventlog_make(const void *ccel, size_t ccel_size, const void *aael, size_t aael_size,
 		     uint8_t **ret, size_t *ret_size);

@@ -5,9 +5,9 @@
 #include "base/macro.h"
 
 /*
- * The attestation token of an Arm CCA realm (Arm Realm Management Monitor specification, A7.2; CBOR
- * of RFC 8949, definite lengths only): enough of it to tell what the realm's own part says. The
- * signatures are the broker's to check.
+ * The attestation token of an Arm CCA realm (Arm Realm Management Monitor specification, chapter
+ * A7; CBOR of RFC 8949, definite lengths only): enough of it to tell what the realm's own part
+ * says. The signatures are the broker's to check.
  */
 
 #define CCA_CHALLENGE_SIZE   64

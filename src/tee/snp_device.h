@@ -7,8 +7,8 @@
 #define SNP_DEVICE "/dev/sev-guest"
 
 /*
- * A report and, where the host gives one, its certificate table (else NULL), of VMPL 0, by the ioctl
- * interface of kernels before 6.7. The caller frees both. -ENODEV without the device.
+ * A report and, where the host gives one, its certificate table (else NULL), of VMPL 0, by the
+ * ioctl interface of kernels before 6.7. The caller frees both. -ENODEV without the device.
  */
 int snp_device_get(const char *path, const uint8_t report_data[static SNP_REPORT_DATA_SIZE],
 		   uint8_t **ret_report, size_t *ret_report_size, uint8_t **ret_certs,

@@ -5,8 +5,8 @@
 #include "tee/snp_report.h"
 
 /*
- * The words of /dev/sev-guest (Linux, include/uapi/linux/sev-guest.h, which the headers of Debian 12
- * lack), apart from the device itself. All of it is little-endian: SNP is x86.
+ * The words of /dev/sev-guest (Linux, include/uapi/linux/sev-guest.h, which not every system's
+ * headers have), apart from the device itself. All of it is little-endian: SNP is x86.
  */
 
 #define SNP_REQUEST_SIZE     96	  /* snp_report_req */

@@ -7,9 +7,10 @@
 #include <jansson.h>
 
 /*
- * The attestation report of AMD SEV-SNP (SEV-SNP Firmware ABI, #56860, ATTESTATION_REPORT), versions
- * 2 to 5, and the JSON that Trustee's verifier "snp" puts together again before it checks AMD's
- * signature. What that JSON cannot carry must be zero, so the parser refuses anything else there.
+ * The attestation report of AMD SEV-SNP (SEV-SNP Firmware ABI, #56860, ATTESTATION_REPORT),
+ * versions 2 to 5, and the JSON from which Trustee's verifier "snp" makes the report again before
+ * it checks AMD's signature. What that JSON cannot carry must be zero, so the parser refuses
+ * anything else there.
  */
 
 #define SNP_REPORT_SIZE	     1184
@@ -62,7 +63,7 @@ int snp_report_check(const struct snp_report *report,
 int snp_report_check_host_data(const struct snp_report *report, const uint8_t *digest,
 			       size_t digest_size);
 
-/* The member "attestation_report" of Trustee's evidence. -EOPNOTSUPP for a value above INT64_MAX. */
+/* "attestation_report" of Trustee's evidence. -EOPNOTSUPP for a value above INT64_MAX. */
 int snp_report_to_json(const struct snp_report *report, json_t **ret);
 
 #endif

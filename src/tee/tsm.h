@@ -5,8 +5,9 @@
 #include "base/macro.h"
 
 /*
- * The kernel's report interface, configfs-tsm (Linux, Documentation/ABI/testing/configfs-tsm-report;
- * from 6.7 on): one folder per request below @base, which is TSM_REPORT_PATH but for tests.
+ * The kernel's report interface, configfs-tsm (from Linux 6.7 on; there see
+ * Documentation/ABI/testing/configfs-tsm-report): one folder per request below @base, which is
+ * TSM_REPORT_PATH but for tests.
  */
 
 #define TSM_REPORT_PATH	  "/sys/kernel/config/tsm/report"

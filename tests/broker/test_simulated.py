@@ -125,6 +125,18 @@ class Snp(Simulated):
         self.bad("did not sign", simulate.snp(self.folder, REPORT_DATA, chain=False),
                  context=self.strange)
 
+    def test_chain(self):
+        """A chain must hold the end certificate, even where the roots have it."""
+        evidence = simulate.snp(self.folder, REPORT_DATA)
+        ask = list(simulate.der(self.folder, "snp-ask.pem"))
+        for chain in ([], [{"cert_type": "ASK", "data": ask}]):
+            self.bad("neither VCEK nor VLEK", {**evidence, "cert_chain": chain})
+        self.bad("of type", {**evidence, "cert_chain": [{"cert_type": "X", "data": ask}]})
+        strange = [{"cert_type": "VCEK", "data": ask}]
+        self.bad("certificate", {**evidence, "cert_chain": strange})
+        others = [{"cert_type": {"OTHER": "x"}, "data": [1]}, {"cert_type": "CRL", "data": [1]}]
+        self.good({**evidence, "cert_chain": evidence["cert_chain"] + others})
+
     def test_shape(self):
         for name in ("report_data", "signature", "policy", "reported_tcb"):
             evidence = simulate.snp(self.folder, REPORT_DATA)

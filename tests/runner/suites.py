@@ -93,7 +93,7 @@ def load_s390x():
     tests = []
     for test in unit_tests(BUILDS[""]):
         program = S390X / pathlib.Path(test.command[0]).relative_to(BUILDS[""])
-        tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 600,
+        tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 900,
                           S390X_ENVIRONMENT))
     scripts_folder = ROOT / "tests" / "s390x"
     tests.append(Test("same-manifest", [str(scripts_folder / "same-manifest")], 300))
@@ -110,18 +110,26 @@ def load_power():
     return Suite("power", tests, jobs=2)
 
 
-def load_vm():
-    program = [sys.executable, str(ROOT / "tests" / "vm")]
+def cases(program):
+    """The tests that a program names, with their seconds, when asked to --list."""
     lines = subprocess.run(program + ["--list"], check=True, stdout=subprocess.PIPE, text=True)
-    tests = []
     for line in lines.stdout.splitlines():
         name, timeout = line.split()
-        tests.append(Test(name, program + [name], int(timeout)))
+        yield Test(name, program + [name], int(timeout))
+
+
+def load_broker():
+    return Suite("broker", list(cases([sys.executable, str(ROOT / "tests" / "client")])), jobs=2)
+
+
+def load_vm():
+    program = [sys.executable, str(ROOT / "tests" / "vm")]
+    tests = list(cases(program))
     return Suite("vm", tests, jobs=2, prepare=Test("prepare", program + ["--prepare"], 900))
 
 
 SUITES = {"checks": load_checks, "unit": load_unit, "s390x": load_s390x, "power": load_power,
-          "vm": load_vm}
+          "broker": load_broker, "vm": load_vm}
 
 
 def load(name):

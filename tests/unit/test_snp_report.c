@@ -470,7 +470,7 @@ static void every_version_survives_json(void **state)
 		}
 }
 
-/* SEV-SNP Firmware ABI, TCB_VERSION from family 1Ah on: FMC, boot loader, TEE, SNP, ..., microcode. */
+/* TCB_VERSION from family 1Ah on: FMC, boot loader, TEE, SNP, three reserved, microcode. */
 static void turin_has_another_tcb(void **state)
 {
 	cleanup(json_decrefp) json_t *json = NULL;
@@ -658,8 +658,7 @@ static void host_data_binds_initdata(void **state)
 
 /* ---- Certificate table ---- */
 
-static const char ark[] = "c0b406a4a80349529743"
-			  "3fb6014cd0ae";
+static const char ark[] = "c0b406a4a803495297433fb6014cd0ae";
 static const char vcek[] = "63da758de6644564adc5f4b93be8accd";
 static const char vlek[] = "a8074bc2a25a483eaae639c045a0b8a1";
 static const char crl[] = "92f81bc358114d3d97ffd19f88dc67ea";

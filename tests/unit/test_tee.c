@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "unit.h"
 
+#ifndef CVMROOT_SAMPLE_TEE
 #define CVMROOT_SAMPLE_TEE
+#endif
 #include "base/error.h"
 #include "base/json.h"
 #include "tee/pef.h"

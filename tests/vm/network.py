@@ -6,15 +6,19 @@ that cannot be reached, for a while or at all.
 
 import base64
 import os
+import shutil
+import socket
+import threading
 import time
 
 import disk
 from boots import STATUS
 from broker import ADDRESS, ADDRESS_6, NAME, Broker
+from chain import MARKER, ChainLab
 from disk import MIB
 from isolation import isolate
 from lab import Lab, unit
-from machine import note, require
+from machine import Drive, Machine, note, require
 from platforms import PCR_11, RESOURCE, PlatformLab
 from scenario import scenario
 
@@ -33,6 +37,22 @@ Before=initrd-switch-root.target initrd-cleanup.service
 [Service]
 Type=oneshot
 ExecStart=/vmtest/guest copy=/etc/resolv.conf:/run/vmtest-resolv copy={LINKS}/2:/run/vmtest-link
+"""
+
+
+def broker_config(broker, deadline, ca=None):
+    return f"""
+[keys]
+providers = ["kbs"]
+[tee]
+platform = "tpm"
+create-ak = true
+[kbs]
+url = "{broker.url}"
+ca = '''
+{ca or broker.ca}'''
+resource = "kbs:///{RESOURCE}"
+deadline-seconds = {deadline}
 """
 
 
@@ -61,19 +81,7 @@ class NetworkLab(PlatformLab):
         self.broker.port = PORT
 
     def write_config(self):
-        self.config = f"""
-[keys]
-providers = ["kbs"]
-[tee]
-platform = "tpm"
-create-ak = true
-[kbs]
-url = "{self.broker.url}"
-ca = '''
-{self.ca or self.broker.ca}'''
-resource = "kbs:///{RESOURCE}"
-deadline-seconds = {self.deadline}
-"""
+        self.config = broker_config(self.broker, self.deadline, self.ca)
 
     def machine(self, *arguments, words="", **options):
         self.write_config()
@@ -163,9 +171,9 @@ def network_static(name):
     """ip= on the command line, with another address than DHCP would give."""
     lab = NetworkLab(name)
     lab.network = "ipv6=off,dhcpstart=10.0.2.15"
-    lab.words = f"ip=10.0.2.77::{ADDRESS}:255.255.255.0::enp0s4:none:10.0.2.3"
-    results = by_name(lab, "/run/systemd/network/70-enp0s4.network")
-    require(b"10.0.2.77" in results["file=/run/systemd/network/70-enp0s4.network"], "the address")
+    lab.words = f"ip=10.0.2.77::{ADDRESS}:255.255.255.0::enp0s3:none:10.0.2.3"
+    results = by_name(lab, "/run/systemd/network/70-enp0s3.network")
+    require(b"10.0.2.77" in results["file=/run/systemd/network/70-enp0s3.network"], "the address")
     require(lab.name_servers(results) == ["10.0.2.3"], f"{lab.name_servers(results)}")
 
 
@@ -190,6 +198,88 @@ def network_unused(name):
     require(results[f"hash={LINKS}"] == b"error No such file or directory", "networkd ran")
     # The head of the file alone.
     require(dump.stat().st_size == 24, f"{dump.stat().st_size} bytes of packets")
+
+
+# ---- What comes after it ----
+
+GREETING = b"the booted system has a network"
+# Debian's own, as its cloud images configure it.
+ROOT_NETWORK = "[Match]\nName=en*\n[Network]\nDHCP=yes\n"
+ROOT_REPORT = "[Service]\nExecStartPre=/vmtest-guest fetch={address}/{port} file={links}/2\n"
+
+
+def greet():
+    """A server on the loopback that says one thing to everybody; its port."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            with server.accept()[0] as client:
+                client.sendall(GREETING)
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server.getsockname()[1]
+
+
+class BrokerChain(ChainLab):
+    """A baked Debian image whose key a broker has, and which uses the network once booted."""
+
+    recover_keys = PlatformLab.recover_keys
+
+    def make_tree(self, suite):
+        super().make_tree(suite)
+        (self.tree / "etc/systemd/network/lan.network").write_text(ROOT_NETWORK)
+        disk.run("systemctl", "--quiet", f"--root={self.tree}", "enable", "systemd-networkd")
+
+    def report_by(self, port):
+        folder = self.tree / "etc/systemd/system/vmtest.service.d"
+        folder.mkdir()
+        text = ROOT_REPORT.format(address=ADDRESS, port=port, links=LINKS)
+        (folder / "network.conf").write_text(text)
+
+    def power_on_networked(self, port):
+        results = self.power_on().results()
+        require(results.get(f"fetch={ADDRESS}/{port}") == GREETING,
+                f"the booted system has no network: {results.get(f'fetch={ADDRESS}/{port}')}")
+        link = results[f"file={LINKS}/2"].decode()
+        require("NETWORK_FILE=/etc/systemd/network/lan.network\n" in link,
+                f"the booted system's link is configured by:\n{link}")
+        return results
+
+
+def whole_chain(name, suite):
+    lab = BrokerChain(name)
+    lab.make_tree(suite)
+    lab.names = isolate(lab.folder, {NAME: [ADDRESS]})
+    port = greet()
+    lab.report_by(port)
+    lab.make_tpm()
+    lab.secret = os.urandom(32)
+    with Broker(lab.folder / "broker", RESOURCE, lab.secret,
+                {"tpm": {"trusted_aks": "first"}}) as broker:
+        broker.host = NAME
+        config = lab.folder / "cvmroot.toml"
+        config.write_text("[root]\ngrow = true\n" + broker_config(broker, 120))
+        lab.bake("--config", config)
+        shutil.rmtree(lab.tree)
+        lab.chain_machine = Machine(lab.folder / "vm", [Drive(lab.disk)], lab.tpm, firmware=True,
+                                    processors=2, network=True)
+        lab.power_on_networked(port)
+        lab.check_encrypted([MARKER])
+        second = lab.power_on_networked(port)
+        require(MARKER.encode() in second["file=/marker"], "what the first boot wrote is gone")
+        broker.require_attested("tpm", 2)
+
+
+@scenario(1800)
+def debian_13_broker(name):
+    """Image tools, firmware, initrd and its network; then Debian's own network."""
+    whole_chain(name, "trixie")
+
+
+@scenario(1800)
+def debian_12_broker(name):
+    whole_chain(name, "bookworm")
 
 
 # ---- What is missing at first ----

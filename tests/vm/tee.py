@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""Simulated TEEs in the guest: tests/tee-sim, its keys, and the initrd's unit that starts it."""
+"""Simulated TEEs in the guest: tests/tee-sim, its keys, and its unit in the initrd."""
 
 import artefacts
 from lab import unit
@@ -9,7 +9,7 @@ FOLDER = "vmtest"
 # Served before the program under test looks; what it serves is at the real places.
 UNIT = """[Unit]
 DefaultDependencies=no
-After=systemd-modules-load.service vmtest-stub.service
+After=systemd-modules-load.service sys-kernel-config.mount vmtest-stub.service
 Before=cvmroot-boot.service
 [Service]
 Type=forking

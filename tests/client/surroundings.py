@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""What a case runs in: a folder, certificates, brokers, and "cvmroot fetch" against them."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import re
+import secrets
+import signal
+import subprocess
+import time
+
+from case import need, need_equal
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# The release with one platform more, "sample", whose evidence needs no hardware.
+PROGRAM = ROOT / "build-sample" / "src" / "cli" / "cvmroot"
+RELEASE = ROOT / "build" / "src" / "cli" / "cvmroot"
+# Debian's modules, whatever Python runs this.
+BROKER = ["/usr/bin/python3", str(ROOT / "tests" / "broker")]
+RESOURCE = "kbs:///default/luks/root"
+LATE = 8  # seconds over its deadline at which a client counts as hanging
+
+
+@dataclasses.dataclass
+class Result:
+    """How a client ended."""
+    code: int
+    out: bytes
+    err: str
+    seconds: float
+
+
+class Broker:
+    """A process of tests/broker; see its --help."""
+
+    def __init__(self, folder, command):
+        self.log_file = folder / "log.jsonl"
+        command = [*command, "--log", str(self.log_file)]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, text=True,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for line in self.process.stderr:
+            if line.startswith("listening on port "):
+                self.url = f"https://localhost:{int(line.split()[-1])}"
+                return
+        raise AssertionError("the reference broker did not start")
+
+    def log(self):
+        if not self.log_file.exists():
+            return []
+        return [json.loads(line) for line in self.log_file.read_text().splitlines()]
+
+    def count(self, step):
+        """Requests of one step of the exchange so far, well or ill answered."""
+        return sum(1 for line in self.log() if line["path"].startswith(f"/kbs/v0/{step}"))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stderr.close()
+
+
+class Surroundings:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.pki = self.folder / "pki"
+        self.secret = secrets.token_bytes(32)
+        self.secret_file = self.folder / "secret"
+        self.secret_file.write_bytes(self.secret)
+        self.stack = contextlib.ExitStack()
+        self.count = 0
+        subprocess.run([*BROKER, "make-pki", str(self.pki)], check=True)
+
+    def close(self):
+        self.stack.close()
+
+    def broker(self, *misbehaviours, certificate="server", options=()):
+        self.count += 1
+        folder = self.folder / f"broker-{self.count}"
+        folder.mkdir()
+        command = [*BROKER, "serve", "--allow-sample",
+                   "--certificate", str(self.pki / f"{certificate}.pem"),
+                   "--key", str(self.pki / f"{certificate}.key"),
+                   "--resource", f"default/luks/root={self.secret_file}", *options]
+        for misbehaviour in misbehaviours:
+            command += ["--misbehave", misbehaviour]
+        broker = Broker(folder, command)
+        self.stack.callback(broker.stop)
+        return broker
+
+    def command(self, server, *more, deadline=4, ca="ca.pem", resource=RESOURCE, program=PROGRAM):
+        """@server: a broker or a URL; None when @more says which."""
+        command = [str(program), "fetch", "--tee", "sample", "--deadline", str(deadline)]
+        if server is not None:
+            url = server.url if isinstance(server, Broker) else server
+            command += ["--kbs-url", url, "--kbs-ca", str(self.pki / ca)]
+        return [*command, *more, resource]
+
+    def fetch(self, server, *more, deadline=4, before=(), **options):
+        """Run one client. @before: a command in front, which runs it somewhere else."""
+        command = [*before, *self.command(server, *more, deadline=deadline, **options)]
+        return self.run(command, deadline)
+
+    def run(self, command, deadline):
+        out, err = self.folder / "out", self.folder / "err"
+        start = time.monotonic()
+        with open(out, "wb") as out_stream, open(err, "wb") as err_stream:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out_stream,
+                                       stderr=err_stream)
+        code = wait(process, deadline + LATE)
+        seconds = time.monotonic() - start
+        result = Result(code, out.read_bytes(), err.read_text(errors="replace"), seconds)
+        print(f"exit {result.code} after {seconds:.2f} s: {result.err.strip()}", flush=True)
+        need(self.secret not in err.read_bytes(), "the secret is in the messages")
+        return result
+
+    def fetched(self, result):
+        need_equal(result.code, 0, "exit code")
+        need(result.out == self.secret, "standard output is not the secret")
+
+    def refused(self, result, sentence):
+        """It failed, said so in one line at the end that fits, and gave nothing out."""
+        need_equal(result.code, 1, "exit code")
+        need_equal(result.out, b"", "standard output")
+        last = result.err.strip().splitlines()[-1] if result.err.strip() else ""
+        need(re.fullmatch(f"cvmroot: {sentence}", last), f"{last!r} is not {sentence!r}")
+
+    def config(self, text):
+        """The option for a configuration; "@pki@" in it is the folder of certificates."""
+        path = self.folder / "cvmroot.toml"
+        path.write_text(text.replace("@pki@", str(self.pki)), encoding="utf-8")
+        return ["--config", str(path)]
+
+
+def wait(process, seconds):
+    """Exit code of a child; AssertionError when it does not end in time."""
+    try:
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise AssertionError(f"the client still ran after {seconds} s") from None
