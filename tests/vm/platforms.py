@@ -40,6 +40,8 @@ class PlatformLab(Lab):
     def __init__(self, name, platform, simulator=(), options=""):
         super().__init__(name)
         self.platform = platform
+        # What is simulated must be found by itself; a plain vTPM's key is made for it by name.
+        self.configured = "auto" if simulator else platform
         self.simulator = simulator
         self.secret = os.urandom(32)
         self.options = options
@@ -58,7 +60,7 @@ class PlatformLab(Lab):
 [keys]
 providers = ["kbs"]
 [tee]
-platform = "{self.platform}"
+platform = "{self.configured}"
 {self.options}
 [kbs]
 url = "{self.broker.url}"
