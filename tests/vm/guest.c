@@ -8,6 +8,7 @@
  *	file=PATH       send a file
  *	pcr=N           send SHA-256 PCR N
  *	extend=N:TEXT   extend SHA-256 PCR N by SHA-256(TEXT)
+ *	digest=N:HEX    extend SHA-256 PCR N by a digest as it is
  *	unseal=PATH     unseal the blob in a file (see order_unseal()), send the TPM's answer
  *	write=PATH:TEXT make a file of 1 MiB that repeats a text
  *	copy=FROM:TO    copy a file, or every file of a folder
@@ -480,30 +481,47 @@ static void order_pcr(const char *name, const char *number)
 	close(fd);
 }
 
-static void order_extend(const char *name, char *number)
+static void extend(const char *name, const char *number, const uint8_t digest[static 32])
 {
-	char *text = strchr(number, ':');
 	struct message message;
-	struct sha256 hash;
-	uint8_t digest[32];
-	uint32_t code;
 	int fd = tpm_device(name);
 
-	if (fd < 0 || !text)
+	if (fd < 0)
 		return;
-	text++;
-	sha256_start(&hash);
-	sha256_update(&hash, text, strlen(text));
-	sha256_finish(&hash, digest);
 	command_begin(&message, TPM_ST_SESSIONS, 0x182);
 	put32(&message, (uint32_t)atoi(number));
 	put_authorisation(&message, TPM_RS_PW);
 	put32(&message, 1);
 	put16(&message, ALG_SHA256);
-	put(&message, digest, sizeof(digest));
-	code = transmit(fd, &message);
-	send_text(name, "0x%x", code);
+	put(&message, digest, 32);
+	send_text(name, "0x%x", transmit(fd, &message));
 	close(fd);
+}
+
+static void order_extend(const char *name, char *number)
+{
+	char *text = strchr(number, ':');
+	struct sha256 hash;
+	uint8_t digest[32];
+
+	if (!text)
+		return;
+	text++;
+	sha256_start(&hash);
+	sha256_update(&hash, text, strlen(text));
+	sha256_finish(&hash, digest);
+	extend(name, number, digest);
+}
+
+static void order_digest(const char *name, char *number)
+{
+	char *hex = strchr(number, ':');
+	uint8_t digest[32] = {0};
+
+	for (size_t i = 0; hex && i < sizeof(digest); i++)
+		if (sscanf(hex + 1 + 2 * i, "%2hhx", &digest[i]) != 1)
+			return;
+	extend(name, number, digest);
 }
 
 static uint32_t start_policy(int fd, struct message *message, uint32_t mask, uint32_t *ret)
@@ -603,6 +621,7 @@ static void obey(const char *order)
 		{"file=", (void (*)(const char *, char *))order_file},
 		{"pcr=", (void (*)(const char *, char *))order_pcr},
 		{"extend=", order_extend},
+		{"digest=", order_digest},
 		{"ends=", order_ends},
 		{"fetch=", order_fetch},
 		{"unseal=", (void (*)(const char *, char *))order_unseal},

@@ -15,7 +15,7 @@ import tee
 from boots import LOG, STATUS
 from broker import Broker
 from disk import MIB
-from lab import STUB, Lab
+from lab import STUB, Lab, stub_overlay
 from machine import note, require
 from scenario import scenario
 
@@ -219,7 +219,8 @@ def use_initdata(lab):
     """The configuration comes by initdata from here on; the document, its digest."""
     lab.write_config()
     document, digest = initdata_document(lab)
-    lab.config = f'[tee]\nplatform = "{lab.platform}"\n[initdata]\npath = "{INITDATA}"\n'
+    lab.config = (f'[tee]\nplatform = "{lab.configured}"\n{lab.options}\n'
+                  f'[initdata]\npath = "{INITDATA}"\n')
     give_initdata(lab, document)
     return document, digest
 
@@ -254,6 +255,18 @@ def tdx_initdata(name):
         lab.simulator = (*TDX, "--initdata", digest)
         lab.first_boot()
         broker.require_attested("tdx", 1)
+
+
+@scenario()
+def vtpm_initdata(name):
+    """PCR 8: nothing extended, then the document's digest by what runs before cvmroot."""
+    lab = PlatformLab(name, "tpm", options="create-ak = true").make_tpm()
+    with lab.serve({"tpm": {"pcrs": {"11": [PCR_11]}}}) as broker:
+        _, digest = use_initdata(lab)
+        refuse_initdata(lab)
+        lab.extra = stub_overlay(f"digest=8:{digest}")
+        lab.first_boot()
+        broker.require_attested("tpm", 1)
 
 
 # ---- The simulators themselves, without a machine ----
