@@ -47,7 +47,7 @@ cvmroot_drivers=(
     hv_vmbus hv_storvsc pci_hyperv pci-hyperv xen_blkfront xen_scsifront ibmvscsi dasd_eckd_mod
     dasd_fba_mod zfcp scsi_dh_alua
     ext4 xfs btrfs vfat crc32c crc32c_generic crc32c_intel libcrc32c xxhash_generic blake2b_generic
-    efivarfs autofs4 virtio_rng
+    efivarfs autofs4 virtio_rng qemu_fw_cfg
 )
 
 # For a key broker. In a cloud the virtual function of a card may be what carries the traffic.

@@ -90,6 +90,8 @@ void cca_make_token(const struct sim *sim, const uint8_t *challenge, struct byte
 
 /* Load the module unless it is there: its path below the folder of the running kernel. */
 void module_load(const char *path);
+/* Fork: true in the parent, which goes on; false in the child, which is to serve. */
+bool fork_server(void);
 /* Serve in a process of its own; the parent, and so its unit, is done. */
 void detach(void);
 
@@ -97,7 +99,8 @@ void detach(void);
 
 struct tsm_provider {
 	const char *name;
-	bool privileged; /* has privlevel and its floor */
+	bool privileged;		       /* has privlevel and its floor */
+	void (*device)(const struct sim *sim); /* serves what else the platform has; or NULL */
 	void (*report)(const struct sim *sim, const uint8_t *report_data, struct bytes *ret);
 	void (*auxiliary)(const struct sim *sim, struct bytes *ret); /* NULL: no auxblob */
 };
@@ -105,6 +108,7 @@ struct tsm_provider {
 const struct tsm_provider *tsm_find_provider(const char *name);
 void tsm_serve(const struct sim *sim, const struct tsm_provider *provider, const char *target);
 void sev_guest_serve(const struct sim *sim);
+void tdx_guest_start(const struct sim *sim);
 
 enum azure_type {
 	AZURE_SNP = 2, /* the report_type of the HCL report */

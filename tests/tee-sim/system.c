@@ -40,12 +40,18 @@ void module_load(const char *path)
 	close(fd);
 }
 
-void detach(void)
+bool fork_server(void)
 {
 	pid_t child = fork();
 
 	check(child >= 0, "cannot fork: %s", strerror(errno));
-	if (child > 0)
+	if (child == 0)
+		setsid();
+	return child > 0;
+}
+
+void detach(void)
+{
+	if (fork_server())
 		exit(0);
-	setsid();
 }

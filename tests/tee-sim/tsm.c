@@ -68,9 +68,9 @@ static struct {
 } tsm = {.next_node = NODES_PER_ENTRY};
 
 static const struct tsm_provider providers[] = {
-	{"sev_guest", true, snp_make_report, snp_make_certificates},
-	{"tdx_guest", false, tdx_make_quote, NULL},
-	{"arm_cca_guest", false, cca_make_token, NULL},
+	{"sev_guest", true, NULL, snp_make_report, snp_make_certificates},
+	{"tdx_guest", false, tdx_guest_start, tdx_make_quote, NULL},
+	{"arm_cca_guest", false, NULL, cca_make_token, NULL},
 };
 
 const struct tsm_provider *tsm_find_provider(const char *name)
@@ -485,6 +485,8 @@ void tsm_serve(const struct sim *sim, const struct tsm_provider *provider, const
 	tsm.sim = sim;
 	tsm.provider = provider;
 	mount_over(target);
+	if (provider->device)
+		provider->device(sim);
 	detach();
 	while (fuse_receive(tsm.fd, &request))
 		serve_one(&request);

@@ -11,12 +11,13 @@ import faults
 import machine
 import network
 import platforms
+import providers
 import refusals
 import signed
 from scenario import SCENARIOS, Skip
 
 # Each registers its scenarios.
-MODULES = (boots, faults, refusals, chain, signed, platforms, network)
+MODULES = (boots, faults, refusals, chain, signed, platforms, providers, network)
 SKIP_STATUS = 77
 
 

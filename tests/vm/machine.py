@@ -213,9 +213,9 @@ class Boot:
         *lines, self.qmp_text = (self.qmp_text + data).split(b"\n")
         self.events += [json.loads(line) for line in lines if line.strip()]
 
-    def command(self, name, **arguments):
+    def command(self, order, /, **arguments):
         """Give an order to QEMU; it is obeyed even before the guest has begun."""
-        text = json.dumps({"execute": name, "arguments": arguments})
+        text = json.dumps({"execute": order, "arguments": arguments})
         self.qmp.sendall(text.encode() + b"\n")
 
     def step(self, end, what):

@@ -171,9 +171,9 @@ def network_static(name):
     """ip= on the command line, with another address than DHCP would give."""
     lab = NetworkLab(name)
     lab.network = "ipv6=off,dhcpstart=10.0.2.15"
-    lab.words = f"ip=10.0.2.77::{ADDRESS}:255.255.255.0::enp0s4:none:10.0.2.3"
-    results = by_name(lab, "/run/systemd/network/70-enp0s4.network")
-    require(b"10.0.2.77" in results["file=/run/systemd/network/70-enp0s4.network"], "the address")
+    lab.words = f"ip=10.0.2.77::{ADDRESS}:255.255.255.0::enp0s3:none:10.0.2.3"
+    results = by_name(lab, "/run/systemd/network/70-enp0s3.network")
+    require(b"10.0.2.77" in results["file=/run/systemd/network/70-enp0s3.network"], "the address")
     require(lab.name_servers(results) == ["10.0.2.3"], f"{lab.name_servers(results)}")
 
 

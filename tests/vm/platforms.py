@@ -22,7 +22,9 @@ from scenario import scenario
 RESOURCE = "default/luks/root"
 MEASUREMENT = "c1" * 48
 PCR_11 = hashlib.sha256(bytes(32) + hashlib.sha256(STUB.encode()).digest()).hexdigest()
-INITDATA = "vmtest/initdata.toml"
+# Where cvmroot.toml suggests to look for initdata, and where QEMU puts it there.
+INITDATA = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.cvmroot.initdata/raw"
+FW_CFG = "opt/org.cvmroot.initdata"
 
 # Platform: tee-sim's words, whether the key must come for good measurements only.
 SNP = ("tsm", "--provider", "sev_guest", "--measurement", MEASUREMENT)
@@ -43,6 +45,7 @@ class PlatformLab(Lab):
         self.options = options
         self.extra = {}
         self.network = True
+        self.deadline = 120
         self.make_image(content=4 * MIB, size=24 * MIB)
 
     def serve(self, policy=None):
@@ -62,7 +65,7 @@ url = "{self.broker.url}"
 ca = '''
 {self.broker.ca}'''
 resource = "kbs:///{RESOURCE}"
-deadline-seconds = 60
+deadline-seconds = {self.deadline}
 """
 
     def initrd(self, extra=None):
@@ -167,6 +170,7 @@ def vtpm(name):
 def refused(name, simulator, policy, sentence):
     """A first boot that gets no key: nothing is written, the power goes off."""
     lab = PlatformLab(name, "snp", simulator)
+    lab.deadline = 10
     with lab.serve(policy) as broker:
         lab.write_config()
         lab.refuse(sentence, timeout=120)
@@ -176,7 +180,8 @@ def refused(name, simulator, policy, sentence):
 @scenario()
 def snp_forged(name):
     """A report that the hardware did not sign."""
-    broker = refused(name, (*SNP, "--bad-signature"), {}, r"cvmroot: .*attest.*")
+    broker = refused(name, (*SNP, "--bad-signature"), {},
+                     r"cvmroot: https://\S+: attest: HTTP 401 AttestationError.*")
     broker.require_refused("snp")
 
 
@@ -184,7 +189,7 @@ def snp_forged(name):
 def snp_other_measurement(name):
     """The hardware's report of another guest: the broker's policy does not give it the key."""
     broker = refused(name, SNP, {"snp": {"measurements": ["aa" * 48]}},
-                     r"cvmroot: .*(policy|PolicyDeny).*")
+                     r"cvmroot: .*: resource: HTTP 401 PolicyDeny.*")
     broker.require_refused("snp", "resource")
 
 
@@ -201,35 +206,52 @@ algorithm = "sha256"
     return document, hashlib.sha256(document.encode()).hexdigest()
 
 
-def initdata(name, platform, words, policy):
-    """
-    The broker is named by initdata only: used when the TEE binds it, refused when it binds
-    something else or nothing.
-    """
-    lab = PlatformLab(name, platform, words)
-    with lab.serve(policy) as broker:
-        lab.write_config()
-        document, digest = initdata_document(lab)
-        lab.config = f'[tee]\nplatform = "{platform}"\n[initdata]\npath = "/{INITDATA}"\n'
-        lab.extra = {INITDATA: document.encode()}
-        lab.refuse(r"cvmroot: .*initdata.*", timeout=120)
-        lab.simulator = (*words, "--initdata", digest)
-        marker = lab.first_boot()
-        lab.extra = {INITDATA: document.encode() + b"# changed\n"}
-        lab.refuse(r"cvmroot: .*initdata.*", timeout=120)
-        lab.extra = {INITDATA: document.encode()}
-        lab.reboot(marker)
-        broker.require_attested(platform, 2)
+def give_initdata(lab, document):
+    """The host's part: QEMU's fw_cfg."""
+    path = lab.folder / "initdata"
+    path.write_text(document)
+    lab.machine_options = ("-fw_cfg", f"name={FW_CFG},file={path}")
+
+
+def use_initdata(lab):
+    """The configuration comes by initdata from here on; the document, its digest."""
+    lab.write_config()
+    document, digest = initdata_document(lab)
+    lab.config = f'[tee]\nplatform = "{lab.platform}"\n[initdata]\npath = "{INITDATA}"\n'
+    give_initdata(lab, document)
+    return document, digest
+
+
+def refuse_initdata(lab):
+    lab.refuse(rf"cvmroot: {INITDATA}: not used: .*", timeout=120)
 
 
 @scenario()
 def snp_initdata(name):
-    initdata(name, "snp", SNP, SNP_POLICY)
+    """HOST_DATA: nothing bound, the document bound, another document, the right one again."""
+    lab = PlatformLab(name, "snp", SNP)
+    with lab.serve(SNP_POLICY) as broker:
+        document, digest = use_initdata(lab)
+        refuse_initdata(lab)
+        lab.simulator = (*SNP, "--initdata", digest)
+        marker = lab.first_boot()
+        give_initdata(lab, document + "# changed\n")
+        refuse_initdata(lab)
+        give_initdata(lab, document)
+        lab.reboot(marker)
+        broker.require_attested("snp", 2)
 
 
 @scenario()
 def tdx_initdata(name):
-    initdata(name, "tdx", TDX, TDX_POLICY)
+    """MRCONFIGID: another document bound, then this one."""
+    lab = PlatformLab(name, "tdx", (*TDX, "--initdata", "aa" * 32))
+    with lab.serve(TDX_POLICY) as broker:
+        _, digest = use_initdata(lab)
+        refuse_initdata(lab)
+        lab.simulator = (*TDX, "--initdata", digest)
+        lab.first_boot()
+        broker.require_attested("tdx", 1)
 
 
 # ---- The simulators themselves, without a machine ----

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""Roots with two key providers, a broker and the vTPM: either opens, or both are needed."""
+
+import base64
+import hmac
+import json
+import struct
+
+import disk
+from boots import STATUS
+from lab import Lab
+from machine import require
+from platforms import PCR_11, RESOURCE, PlatformLab
+from scenario import scenario
+
+POLICY = {"tpm": {"pcrs": {"11": [PCR_11]}, "trusted_aks": "first"}}
+
+
+def hkdf(material, label):
+    """RFC 5869 with SHA-256 and no salt: 32 bytes."""
+    key = hmac.digest(bytes(32), material, "sha256")
+    return hmac.digest(key, label + b"\x01", "sha256")
+
+
+def combined(parts):
+    """The passphrase of rule = "all" (cvmroot.toml(5)), from the parts by the providers' names."""
+    material = b""
+    for name, secret in sorted(parts.items()):
+        material += struct.pack("<I", len(name)) + name.encode()
+        material += struct.pack("<I", len(secret)) + secret
+    return base64.b64encode(hkdf(material, b"cvmroot all providers v1"))
+
+
+class TwoProvidersLab(PlatformLab):
+    def __init__(self, name, rule):
+        super().__init__(name, "tpm")
+        self.rule = rule
+        self.make_tpm()
+        self.serve(POLICY)
+
+    def write_config(self):
+        self.config = f"""
+[keys]
+providers = ["kbs", "tpm2"]
+rule = "{self.rule}"
+[tpm2]
+pcrs = [11, 12]
+[tee]
+platform = "tpm"
+create-ak = true
+[kbs]
+url = "{self.broker.url}"
+ca = '''
+{self.broker.ca}'''
+resource = "kbs:///{RESOURCE}"
+deadline-seconds = 10
+"""
+
+    def recover_keys(self):
+        if self.rule == "any":
+            return super().recover_keys()
+        spare = self.tpm.copy_to(self.folder / "tpm-spare")
+        with spare.connect() as tpm:
+            self.measure(tpm)
+            sealed = base64.b64encode(self.unseal(tpm))
+        spare.stop()
+        passphrase = combined({"tpm2": sealed, "kbs": self.secret})
+        return self.secret, disk.volume_key(self.disk, passphrase, self.folder)
+
+    def boot_by(self, provider):
+        results = self.boot_checked("file=/guest")
+        status = json.loads(results["file=" + STATUS])
+        require(status["provider"] == provider, f"the key came from {status['provider']}")
+
+
+@scenario()
+def broker_or_tpm(name):
+    """The vTPM opens the root when the broker does not answer, and the broker without the vTPM."""
+    lab = TwoProvidersLab(name, "any")
+    with lab.broker:
+        lab.write_config()
+        lab.first_boot()
+        lab.boot_by("kbs")
+    lab.boot_by("tpm2")
+    require(Lab.recover_keys(lab)[1] == lab.recover_keys()[1], "the slots hold different keys")
+
+
+@scenario()
+def broker_and_tpm(name):
+    """Both are needed: neither the broker's secret alone opens it, nor the vTPM's."""
+    lab = TwoProvidersLab(name, "all")
+    with lab.broker:
+        lab.write_config()
+        lab.first_boot()
+        lab.boot_by("kbs+tpm2")
+        lab.broker.require_attested("tpm", 2)
+    keyslots = disk.luks_metadata(lab.disk)["keyslots"]
+    require(list(keyslots) == ["0"], f"keyslots {list(keyslots)}")
+    for kind in ("kbs", "systemd-tpm2"):
+        token = disk.token(disk.luks_metadata(lab.disk), kind)
+        require(token["keyslots"] == [], f"the token of {kind} names a keyslot")
+    lab.refuse(r"cvmroot: .*gave up after \d+ s: .*", timeout=120)
