@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/json.h"
 
+#include "base/codec.h"
+
 #include <string.h>
 
 int json_parse(const char *text, size_t size, size_t limit, json_t **ret)
@@ -70,4 +72,24 @@ int json_decimal_string(json_t *value, uint64_t *ret)
 	}
 	*ret = number;
 	return 0;
+}
+
+json_t *json_hex(const uint8_t *data, size_t size)
+{
+	cleanup(freep) char *text = malloc(hex_size(size));
+
+	if (!text)
+		return NULL;
+	hex_encode(data, size, text);
+	return json_string(text);
+}
+
+json_t *json_base64(const uint8_t *data, size_t size)
+{
+	cleanup(freep) char *text = malloc(base64_size(size));
+
+	if (!text)
+		return NULL;
+	base64_encode(data, size, text);
+	return json_string(text);
 }

@@ -29,6 +29,10 @@ struct json_member {
 int json_read_object(json_t *object, const struct json_member *table, size_t count,
 		     bool only_these);
 
+/* A string of @data in hex, or in base64 with padding; NULL without memory. */
+json_t *json_hex(const uint8_t *data, size_t size);
+json_t *json_base64(const uint8_t *data, size_t size);
+
 /* A decimal string, as LUKS2 writes 64-bit numbers: digits only, no sign, no leading zero. */
 int json_decimal_string(json_t *value, uint64_t *ret);
 

@@ -9,19 +9,16 @@
 
 #define PEM_LINE 64
 
-/* The handle of the configuration, where there is one: it is what a boot will use. */
+/* That of the configuration: it is what a boot will use. */
 static int default_handle(uint32_t *ret)
 {
 	cleanup(config_freep) struct config *config = NULL;
-	int r;
+	int r = config_load_or_default(NULL, &config);
 
-	*ret = TPM_AK_HANDLE;
-	if (access(CONFIG_PATH, F_OK) < 0)
-		return 0;
-	r = config_load(CONFIG_PATH, &config);
-	if (r == 0 && config->tee_ak_handle != 0)
-		*ret = config->tee_ak_handle;
-	return r;
+	if (r < 0)
+		return r;
+	*ret = config->tee_ak_handle;
+	return 0;
 }
 
 static int parse_handle(const char *text, uint32_t *ret)

@@ -96,14 +96,6 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
 	return EXIT_OK;
 }
 
-/* Outside of an initrd there may be no configuration; then the defaults hold. */
-static int load_config(const char *path, struct config **ret)
-{
-	if (!path && access(CONFIG_PATH, F_OK) < 0 && errno == ENOENT)
-		return config_parse("", 0, CONFIG_PATH, ret);
-	return config_load(path ? path : CONFIG_PATH, ret);
-}
-
 static int print_json(json_t *evidence)
 {
 	if (json_dumpf(evidence, stdout, JSON_COMPACT) < 0)
@@ -133,8 +125,7 @@ static int get_and_print(const struct config *config, const struct arguments *ar
 		.report_data_size = arguments->report_data_size,
 		.challenge = arguments->challenge,
 	};
-	const char *configured = config->tee ? config->tee : "auto";
-	const char *name = arguments->tee ? arguments->tee : configured;
+	const char *name = arguments->tee ? arguments->tee : config->tee;
 	const struct tee_ops *tee;
 	int r = tpm_open(&tpm);
 
@@ -160,7 +151,7 @@ static int run(int argc, char **argv)
 
 	if (r != EXIT_OK)
 		return r;
-	r = load_config(arguments.config, &config);
+	r = config_load_or_default(arguments.config, &config);
 	if (r < 0)
 		return r;
 	if (arguments.report_data_size == 0) {

@@ -92,14 +92,6 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
 
 /* ---- The configuration, and what the command line puts in its place ---- */
 
-/* Outside of an initrd there may be none; then the defaults hold. */
-static int load_config(const char *path, struct config **ret)
-{
-	if (!path && access(CONFIG_PATH, F_OK) < 0 && errno == ENOENT)
-		return config_parse("", 0, CONFIG_PATH, ret);
-	return config_load(path ? path : CONFIG_PATH, ret);
-}
-
 static int replace(char **text, const char *with)
 {
 	char *copy = strdup(with);
@@ -222,7 +214,7 @@ static int run(int argc, char **argv)
 		return r;
 	r = broker_check_uri(arguments.uri);
 	if (r == 0)
-		r = load_config(arguments.config, &config);
+		r = config_load_or_default(arguments.config, &config);
 	if (r == 0)
 		r = override(config, &arguments);
 	if (r < 0)

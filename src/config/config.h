@@ -80,6 +80,8 @@ struct config {
  */
 int config_parse(const char *text, size_t size, const char *name, struct config **ret);
 int config_load(const char *path, struct config **ret);
+/* For verbs outside of an initrd: without @path CONFIG_PATH, and the defaults where that is not. */
+int config_load_or_default(const char *path, struct config **ret);
 /*
  * Will a key broker be asked? What an initdata document says is not known before the boot, so it
  * counts as asking.

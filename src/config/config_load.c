@@ -22,6 +22,13 @@ int config_load(const char *path, struct config **ret)
 	return config_parse(text, size, path, ret);
 }
 
+int config_load_or_default(const char *path, struct config **ret)
+{
+	if (!path && access(CONFIG_PATH, F_OK) < 0 && errno == ENOENT)
+		return config_parse("", 0, CONFIG_PATH, ret);
+	return config_load(path ? path : CONFIG_PATH, ret);
+}
+
 int initdata_load(const char *path, struct initdata **ret)
 {
 	cleanup(freep) char *text = NULL;

@@ -143,16 +143,6 @@ void se_answer_done(struct se_answer *answer)
 	*answer = (struct se_answer){};
 }
 
-static json_t *base64_json(const void *data, size_t size)
-{
-	cleanup(freep) char *text = malloc(base64_size(size));
-
-	if (!text)
-		return NULL;
-	base64_encode(data, size, text);
-	return json_string(text);
-}
-
 int se_evidence_make(const struct se_request *request, const struct se_answer *answer, json_t **ret)
 {
 	cleanup(json_decrefp) json_t *evidence = json_object();
@@ -161,13 +151,13 @@ int se_evidence_make(const struct se_request *request, const struct se_answer *a
 	if (!evidence)
 		return -ENOMEM;
 	r |= json_object_set_new(evidence, "measurement",
-				 base64_json(answer->measurement, request->measurement_size));
+				 json_base64(answer->measurement, request->measurement_size));
 	r |= json_object_set_new(evidence, "additional_data",
-				 base64_json(answer->additional, answer->additional_size));
+				 json_base64(answer->additional, answer->additional_size));
 	r |= json_object_set_new(evidence, "user_data",
-				 base64_json(answer->user_data, sizeof(answer->user_data)));
+				 json_base64(answer->user_data, sizeof(answer->user_data)));
 	r |= json_object_set_new(evidence, "cuid",
-				 base64_json(answer->config_uid, sizeof(answer->config_uid)));
+				 json_base64(answer->config_uid, sizeof(answer->config_uid)));
 	r |= json_object_set(evidence, "encr_measurement_key", request->measurement_key);
 	r |= json_object_set(evidence, "encr_request_nonce", request->nonce);
 	r |= json_object_set(evidence, "image_hdr_tags", request->image_tags);

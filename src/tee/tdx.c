@@ -2,6 +2,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/secret.h"
 #include "tee/bytes.h"
 #include "tee/cc_eventlog.h"
@@ -65,16 +66,6 @@ static int read_log(const char *path, char **ret, size_t *ret_size)
 	return 0;
 }
 
-static json_t *base64_to_json(const uint8_t *data, size_t size)
-{
-	cleanup(freep) char *text = malloc(base64_size(size));
-
-	if (!text)
-		return NULL;
-	base64_encode(data, size, text);
-	return json_string(text);
-}
-
 static int get_eventlog(json_t **ret)
 {
 	cleanup(freep) char *ccel = NULL;
@@ -89,7 +80,7 @@ static int get_eventlog(json_t **ret)
 		r = cc_eventlog_make(ccel, ccel_size, aael, aael_size, &log, &size);
 	if (r < 0)
 		return r;
-	*ret = log ? base64_to_json(log, size) : json_null();
+	*ret = log ? json_base64(log, size) : json_null();
 	return *ret ? 0 : -ENOMEM;
 }
 
@@ -110,7 +101,7 @@ static int tdx_evidence(const struct tee_context *context, const struct tee_requ
 		r = get_eventlog(&eventlog);
 	if (r < 0)
 		return r;
-	evidence = json_pack("{sosO}", "quote", base64_to_json(report.outblob, report.outblob_size),
+	evidence = json_pack("{sosO}", "quote", json_base64(report.outblob, report.outblob_size),
 			     "cc_eventlog", eventlog);
 	if (!evidence)
 		return -ENOMEM;

@@ -10,26 +10,6 @@
 
 /* Each of these gives NULL when memory runs out; json_pack() then gives NULL as well. */
 
-static json_t *hex_json(const uint8_t *data, size_t size)
-{
-	cleanup(freep) char *text = malloc(hex_size(size));
-
-	if (!text)
-		return NULL;
-	hex_encode(data, size, text);
-	return json_string(text);
-}
-
-static json_t *base64_json(const uint8_t *data, size_t size)
-{
-	cleanup(freep) char *text = malloc(base64_size(size));
-
-	if (!text)
-		return NULL;
-	base64_encode(data, size, text);
-	return json_string(text);
-}
-
 /* RFC 4648 §5 with padding. */
 static json_t *base64url_json(const uint8_t *data, size_t size)
 {
@@ -82,10 +62,10 @@ static int take(json_t *json, json_t **ret)
 int vtpm_json_tpm(const struct tpm_quote *quote, const struct tpm_ak *ak, json_t **ret)
 {
 	return take(json_pack("{s:{s:o, s:o, s:o}, s:o}", "tpm_quote", "signature",
-			      base64_json(quote->signature, quote->signature_size), "message",
-			      base64_json(quote->message, quote->message_size), "pcrs",
-			      pcrs_json(&quote->pcrs, hex_json), "ak_public",
-			      base64_json(ak->der, ak->size)),
+			      json_base64(quote->signature, quote->signature_size), "message",
+			      json_base64(quote->message, quote->message_size), "pcrs",
+			      pcrs_json(&quote->pcrs, json_hex), "ak_public",
+			      json_base64(ak->der, ak->size)),
 		    ret);
 }
 
@@ -98,7 +78,7 @@ int vtpm_json_az_snp(const struct vtpm_json_az *az, const struct az_vcek *vcek, 
 				      vcek->pem),
 			    ret);
 	return take(json_pack("{s:i, s:o, s:o, s:o}", "version", AZ_VERSION, "tpm_quote",
-			      az_quote_json(az->quote, hex_json), "hcl_report",
+			      az_quote_json(az->quote, json_hex), "hcl_report",
 			      base64url_json(az->hcl_report, az->hcl_report_size), "vcek",
 			      base64url_json(vcek->der, vcek->der_size)),
 		    ret);
@@ -111,7 +91,7 @@ int vtpm_json_az_tdx(const struct vtpm_json_az *az, const uint8_t *td_quote, siz
 	cleanup(json_decrefp) json_t *json = NULL;
 
 	json = json_pack("{s:o, s:o, s:o}", "tpm_quote",
-			 az_quote_json(az->quote, az->legacy ? bytes_to_json : hex_json),
+			 az_quote_json(az->quote, az->legacy ? bytes_to_json : json_hex),
 			 "hcl_report", form(az->hcl_report, az->hcl_report_size), "td_quote",
 			 form(td_quote, td_quote_size));
 	if (!json ||

@@ -11,24 +11,6 @@
 
 /* ---- Writing ---- */
 
-static json_t *base64_json(const void *data, size_t size)
-{
-	cleanup(freep) char *text = malloc(base64_size(size));
-
-	if (!text)
-		return NULL;
-	base64_encode(data, size, text);
-	return json_string(text);
-}
-
-static json_t *hex_json(const uint8_t digest[static HASH_SHA256_SIZE])
-{
-	char text[2 * HASH_SHA256_SIZE + 1];
-
-	hex_encode(digest, HASH_SHA256_SIZE, text);
-	return json_string(text);
-}
-
 static json_t *mask_json(uint32_t mask)
 {
 	json_t *array = json_array();
@@ -47,12 +29,12 @@ static int set_optional(json_t *token, const struct tpm_sealed *sealed)
 		r |= json_object_set_new(token, "tpm2_pubkey_pcrs",
 					 mask_json(sealed->public_key_pcrs));
 		r |= json_object_set_new(token, "tpm2_pubkey",
-					 base64_json(sealed->public_key,
+					 json_base64(sealed->public_key,
 						     strlen(sealed->public_key)));
 	}
 	if (sealed->srk)
 		r |= json_object_set_new(token, "tpm2_srk",
-					 base64_json(sealed->srk, sealed->srk_size));
+					 json_base64(sealed->srk, sealed->srk_size));
 	return r;
 }
 
@@ -64,12 +46,13 @@ int tpm_token_make(const struct tpm_sealed *sealed, json_t **ret)
 	if (!token)
 		return -ENOMEM;
 	r |= json_object_set_new(token, "type", json_string(TPM_TOKEN_TYPE));
-	r |= json_object_set_new(token, "tpm2-blob", base64_json(sealed->blob, sealed->blob_size));
+	r |= json_object_set_new(token, "tpm2-blob", json_base64(sealed->blob, sealed->blob_size));
 	r |= json_object_set_new(token, "tpm2-pcrs", mask_json(sealed->pcrs));
 	r |= json_object_set_new(token, "tpm2-pcr-bank", json_string(hash_name(sealed->bank)));
 	r |= json_object_set_new(token, "tpm2-primary-alg",
 				 json_string(sealed->primary_rsa ? "rsa" : "ecc"));
-	r |= json_object_set_new(token, "tpm2-policy-hash", hex_json(sealed->policy_hash));
+	r |= json_object_set_new(token, "tpm2-policy-hash",
+				 json_hex(sealed->policy_hash, sizeof(sealed->policy_hash)));
 	r |= json_object_set_new(token, "tpm2-pin", json_false());
 	r |= set_optional(token, sealed);
 	if (r != 0)

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """Clients whose clock is a year wrong."""
 
-import shutil
+import datetime
 
-from case import Skip, case
+from case import case, need
+from surroundings import ROOT
 
-WRONG = {"ahead": "+365d", "behind": "-365d"}
+SHIM = ROOT / "build" / "tests" / "client" / "libwrong_clock.so"
+YEAR = 365 * 86400
 
 
-def wrong_clock(offset):
-    """The command in front of a client that gives it another time of day, and no other timers."""
-    if not shutil.which("faketime"):
-        raise Skip("faketime is not installed")
-    return ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", "faketime", "-f",
-            offset]
+def wrong_clock(seconds):
+    """The command in front of a client that gives it another time of day."""
+    return ["env", f"LD_PRELOAD={SHIM}", f"WRONG_CLOCK_SECONDS={seconds}"]
+
+
+def said_year(seconds):
+    """What a client with that clock says when it tells the time."""
+    there = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+    return there.strftime("this machine's clock says %Y-%m-%d ")
 
 
 def config(place, broker, dates):
@@ -31,9 +36,9 @@ def ahead(place):
     token's either."""
     broker = place.broker("expired-cookie")
     place.fetched(place.fetch(None, *config(place, broker, "true"),
-                              before=wrong_clock(WRONG["ahead"])))
+                              before=wrong_clock(YEAR)))
     place.fetched(place.fetch(None, *config(place, broker, "false"),
-                              before=wrong_clock(WRONG["ahead"])))
+                              before=wrong_clock(YEAR)))
 
 
 @case("clock-behind")
@@ -41,20 +46,25 @@ def behind(place):
     """The certificates are not valid yet: the rule on certificate dates decides, nothing else."""
     broker = place.broker()
     result = place.fetch(None, *config(place, broker, "true"), deadline=10,
-                         before=wrong_clock(WRONG["behind"]))
+                         before=wrong_clock(-YEAR))
     place.refused(result, r"https://localhost:\d+: auth: TLS: the certificate of (the server|its "
                           r"CA) is not valid before .*; this machine's clock says .*"
                           r"certificate-dates = false")
+    need(said_year(-YEAR) in result.err, "the clock was not wrong")
     place.fetched(place.fetch(None, *config(place, broker, "false"),
-                              before=wrong_clock(WRONG["behind"])))
+                              before=wrong_clock(-YEAR)))
 
 
 @case("clock-and-expired")
 def expired(place):
     """Without the dates an expired certificate passes; another CA's never does."""
     broker = place.broker(certificate="expired")
+    result = place.fetch(None, *config(place, broker, "true"), deadline=10,
+                         before=wrong_clock(YEAR))
+    place.refused(result, r".*: auth: TLS: the certificate of the server expired on .*")
+    need(said_year(YEAR) in result.err, "the clock was not wrong")
     place.fetched(place.fetch(None, *config(place, broker, "false"),
-                              before=wrong_clock(WRONG["ahead"])))
+                              before=wrong_clock(YEAR)))
     text = config(place, broker, "false")
     path = place.folder / "cvmroot.toml"
     path.write_text(path.read_text().replace("/ca.pem", "/other-ca.pem"))
@@ -63,7 +73,7 @@ def expired(place):
 
 @case("clock-retry-after")
 def retry_after(place):
-    for offset in WRONG.values():
+    for seconds in (YEAR, -YEAR):
         broker = place.broker("unavailable=1:1")
         place.fetched(place.fetch(None, *config(place, broker, "false"), deadline=15,
-                                  before=wrong_clock(offset)))
+                                  before=wrong_clock(seconds)))

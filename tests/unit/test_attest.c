@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "unit.h"
+#include "expect.h"
+#include "vectors.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -12,37 +13,16 @@
 
 #include <tss2/tss2_mu.h>
 
-static void assert_fails(int r, int error, const char *words)
-{
-	assert_int_equal(r, error);
-	if (!strstr(fail_sentence(error), words))
-		fail_msg("'%s' does not say '%s'", fail_sentence(error), words);
-}
-
 /* ---- Vectors ---- */
-
-static char *vector(const char *name, size_t *ret_size)
-{
-	char path[4096], *text;
-
-	snprintf(path, sizeof(path), "%s/%s", vectors_folder() ? vectors_folder() : "", name);
-	/* skip() jumps: nothing may be owned here. */
-	if (!vectors_folder() || access(path, R_OK) < 0) {
-		print_message("skipped: no %s below CVMROOT_VECTORS\n", name);
-		skip();
-	}
-	assert_int_equal(file_read_all(path, MIB, &text, ret_size), 0);
-	return text;
-}
 
 /* PCRs 0-7 and 14 over nine values; TPMT_SIGNATURE as tpm2_quote writes it. */
 static void quote_of_some_pcrs(void **state)
 {
 	size_t size, signature_size, rsa_size;
 	cleanup(freep) char *message =
-		vector("trustee/deps/verifier/test_data/az-snp-vtpm/tpm-quote.msg", &size);
+		vector_read("trustee/deps/verifier/test_data/az-snp-vtpm/tpm-quote.msg", &size);
 	cleanup(freep) char *signature =
-		vector("keylime/test-data/files/quotesig.out", &signature_size);
+		vector_read("keylime/test-data/files/quotesig.out", &signature_size);
 	struct tpm_attest attest;
 	const uint8_t *rsa;
 
@@ -67,7 +47,7 @@ static void quote_of_keylime(void **state)
 	size_t size;
 
 	(void)state;
-	message = vector("keylime/test-data/files/quote.out", &size);
+	message = vector_read("keylime/test-data/files/quote.out", &size);
 	assert_int_equal(tpm_attest_parse(message, size, &attest), 0);
 	assert_int_equal(attest.nonce_size, 20);
 	assert_int_equal(attest.mask, 0x418000);
@@ -78,7 +58,7 @@ static void cut_quotes_are_refused(void **state)
 {
 	size_t size;
 	cleanup(freep) char *message =
-		vector("trustee/deps/verifier/test_data/az-snp-vtpm/tpm-quote.msg", &size);
+		vector_read("trustee/deps/verifier/test_data/az-snp-vtpm/tpm-quote.msg", &size);
 	cleanup(freep) char *longer = calloc(1, size + 1);
 	struct tpm_attest attest;
 
@@ -382,9 +362,9 @@ static void key_of_keylime(void **state)
 {
 	uint8_t data[4 + 2 + 34 + 4 + 282] = {0x81, 0x01, 0, 2, 0, 34};
 	size_t size, name_size, pem_size;
-	cleanup(freep) char *area = vector("keylime/test-data/files/ak.pub", &size);
-	cleanup(freep) char *name = vector("keylime/test-data/files/ak.name", &name_size);
-	cleanup(freep) char *pem = vector("keylime/test-data/files/akpub.pem", &pem_size);
+	cleanup(freep) char *area = vector_read("keylime/test-data/files/ak.pub", &size);
+	cleanup(freep) char *name = vector_read("keylime/test-data/files/ak.name", &name_size);
+	cleanup(freep) char *pem = vector_read("keylime/test-data/files/akpub.pem", &pem_size);
 	cleanup(tpm_ak_done) struct tpm_ak ak = {};
 	unsigned char *der = NULL;
 	EVP_PKEY *key;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "unit.h"
+#include "expect.h"
+#include "vectors.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -8,28 +9,7 @@
 #include "crypto/rsa.h"
 #include "tee/hcl_report.h"
 
-static void assert_fails(int r, int error, const char *words)
-{
-	assert_int_equal(r, error);
-	if (!strstr(fail_sentence(error), words))
-		fail_msg("'%s' does not say '%s'", fail_sentence(error), words);
-}
-
 /* ---- Vectors ---- */
-
-static char *vector(const char *name, size_t *ret_size)
-{
-	char path[4096], *text;
-
-	snprintf(path, sizeof(path), "%s/%s", vectors_folder() ? vectors_folder() : "", name);
-	/* skip() jumps: nothing may be owned here. */
-	if (!vectors_folder() || access(path, R_OK) < 0) {
-		print_message("skipped: no %s below CVMROOT_VECTORS\n", name);
-		skip();
-	}
-	assert_int_equal(file_read_all(path, MIB, &text, ret_size), 0);
-	return text;
-}
 
 /* What is known of each published report: file, type, size of the user data. */
 static const struct {
@@ -49,7 +29,7 @@ static void published_reports(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(published); i++) {
 		size_t size;
-		cleanup(freep) char *data = vector(published[i].name, &size);
+		cleanup(freep) char *data = vector_read(published[i].name, &size);
 		cleanup(hcl_report_done) struct hcl_report report = {};
 		enum hcl_type other = published[i].type == HCL_SNP ? HCL_TDX : HCL_SNP;
 		static const uint8_t zeros[64];
@@ -73,7 +53,7 @@ static void changed_reports_are_refused(void **state)
 {
 	size_t size;
 	cleanup(freep) char *data =
-		vector("azure-cvm-tooling/az-cvm-vtpm/test/hcl-report-snp.bin", &size);
+		vector_read("azure-cvm-tooling/az-cvm-vtpm/test/hcl-report-snp.bin", &size);
 	struct hcl_report report = {};
 
 	(void)state;

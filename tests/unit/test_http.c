@@ -632,7 +632,7 @@ static void test_slow(void **state)
 	struct web_options web = {.identity = server, .silent = true};
 
 	(void)state;
-	try_slow(&web, 1000, "TLS: the handshake was not finished within 0.4 s", 1);
+	try_slow(&web, 1000, "TLS: the handshake was not finished within 0.4 s", 2);
 	web = (struct web_options){.identity = server, .answer = ""};
 	try_slow(&web, 500, "answer: none within 0.5 s", 2);
 	web.answer = OK_HEAD "Content-Length: 6\r\n\r\nhello";

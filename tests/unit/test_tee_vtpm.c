@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "swtpm.h"
+#include "expect.h"
 
 #include "base/error.h"
 #include "base/uevent.h"
@@ -32,19 +33,6 @@
 #define REPORT_INDEX	0x01400001
 #define USER_DATA_INDEX 0x01400002
 #define AZ_AK		0x81000003
-
-static void assert_fails(int r, int error, const char *words)
-{
-	assert_int_equal(r, error);
-	if (!strstr(fail_sentence(error), words))
-		fail_msg("'%s' does not say '%s'", fail_sentence(error), words);
-}
-
-static void assert_works(int r)
-{
-	if (r < 0)
-		fail_msg("%s", fail_sentence(r));
-}
 
 /* ---- A network of our own ---- */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "swtpm.h"
+#include "expect.h"
 
 #include "base/error.h"
 #include "tpm/token.h"
@@ -11,13 +12,6 @@
 static const struct tpm_binding literal = {.bank = HASH_SHA256, .pcrs = 1U << 7};
 static const struct tpm_binding legacy = {
 	.bank = HASH_SHA256, .pcrs = 1U << 7, .legacy_primary = true};
-
-static void assert_fails(int r, int error, const char *words)
-{
-	assert_int_equal(r, error);
-	if (!strstr(fail_sentence(error), words))
-		fail_msg("'%s' does not say '%s'", fail_sentence(error), words);
-}
 
 /* Seal, pass through the token's JSON, and give back what came out. */
 static struct tpm_sealed *seal(struct swtpm *swtpm, const struct tpm_binding *binding,

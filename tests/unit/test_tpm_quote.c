@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "swtpm.h"
+#include "expect.h"
 
 #include "base/error.h"
 #include "crypto/rsa.h"
@@ -11,19 +12,6 @@
 
 #define HANDLE 0x81010002
 #define INDEX  0x01400002
-
-static void assert_fails(int r, int error, const char *words)
-{
-	assert_int_equal(r, error);
-	if (!strstr(fail_sentence(error), words))
-		fail_msg("'%s' does not say '%s'", fail_sentence(error), words);
-}
-
-static void assert_works(int r)
-{
-	if (r < 0)
-		fail_msg("%s", fail_sentence(r));
-}
 
 /* ---- The key ---- */
 

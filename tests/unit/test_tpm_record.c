@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "swtpm.h"
+#include "expect.h"
 
 #include "base/error.h"
 #include "tpm/internal.h"
@@ -11,13 +12,6 @@
 static const struct tpm_binding literal = {.bank = HASH_SHA256, .pcrs = 1U << 7};
 static const uint32_t ours =
 	TPMA_NV_POLICYWRITE | TPMA_NV_OWNERREAD | TPMA_NV_AUTHREAD | TPMA_NV_NO_DA;
-
-static void assert_fails(int r, int error, const char *words)
-{
-	assert_int_equal(r, error);
-	if (!strstr(fail_sentence(error), words))
-		fail_msg("'%s' does not say '%s'", fail_sentence(error), words);
-}
 
 static struct tpm_record make_record(struct swtpm *swtpm, const struct tpm_binding *binding,
 				     enum tpm_record_state state)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "unit.h"
+#include "expect.h"
+#include "vectors.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -16,13 +17,6 @@
 #define CVM_DATA "azure-cvm-tooling/az-cvm-vtpm/test/"
 #define TDX_DATA "trustee/deps/verifier/test_data/az-tdx-vtpm/"
 
-static void assert_fails(int r, int error, const char *words)
-{
-	assert_int_equal(r, error);
-	if (!strstr(fail_sentence(error), words))
-		fail_msg("'%s' does not say '%s'", fail_sentence(error), words);
-}
-
 static void assert_json_equal(json_t *made, json_t *published)
 {
 	if (!json_equal(made, published))
@@ -31,24 +25,10 @@ static void assert_json_equal(json_t *made, json_t *published)
 
 /* ---- Vectors ---- */
 
-static char *vector(const char *name, size_t *ret_size)
-{
-	char path[4096], *text;
-
-	snprintf(path, sizeof(path), "%s/%s", vectors_folder() ? vectors_folder() : "", name);
-	/* skip() jumps: nothing may be owned here. */
-	if (!vectors_folder() || access(path, R_OK) < 0) {
-		print_message("skipped: no %s below CVMROOT_VECTORS\n", name);
-		skip();
-	}
-	assert_int_equal(file_read_all(path, MIB, &text, ret_size), 0);
-	return text;
-}
-
 static json_t *vector_json(const char *name)
 {
 	size_t size;
-	cleanup(freep) char *text = vector(name, &size);
+	cleanup(freep) char *text = vector_read(name, &size);
 	/* Recorded answers may hold NULs. */
 	json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 
@@ -79,7 +59,7 @@ static struct bytes new_bytes(size_t size)
 static struct bytes vector_bytes(const char *name)
 {
 	size_t size;
-	cleanup(freep) char *text = vector(name, &size);
+	cleanup(freep) char *text = vector_read(name, &size);
 	struct bytes bytes = new_bytes(size);
 
 	memcpy(bytes.data, text, size);
