@@ -112,6 +112,7 @@ install() {
     cvmroot_install_fsck
     cvmroot_install_udev
     cvmroot_install_masks
+    cvmroot_install_credentials
     if cvmroot_wants_network; then
         cvmroot_install_network
     fi
@@ -223,13 +224,6 @@ cvmroot_install_network() {
     inst_simple "$moddir/99-cvmroot.network" "$systemdutildir/network/99-cvmroot.network"
     inst_simple "$moddir/networkd.conf" \
         /etc/systemd/system/systemd-networkd.service.d/90-cvmroot.conf
-    for unit in systemd-networkd.service systemd-network-generator.service; do
-        # Older ones do not know the word, and take none.
-        if grep -q '^ImportCredential=' "$initdir$systemdsystemunitdir/$unit"; then
-            inst_simple "$moddir/no-credentials.conf" \
-                "/etc/systemd/system/$unit.d/91-cvmroot.conf"
-        fi
-    done
     for unit in passwd group; do
         grep -qs '^systemd-network:' "$etc/$unit" ||
             grep '^systemd-network:' "${dracutsysrootdir-}/etc/$unit" >> "$etc/$unit"
@@ -237,6 +231,18 @@ cvmroot_install_network() {
     echo "hosts: files dns" > "$etc/nsswitch.conf"
     echo "127.0.0.1 localhost" > "$etc/hosts"
     : > "$etc/resolv.conf"
+}
+
+# For every service, whoever brings it: with a credential of the host, systemd-tmpfiles would write
+# any file, our configuration too. systemd before 254 complains of the word ImportCredential=.
+cvmroot_install_credentials() {
+    local dropins="$initdir/etc/systemd/system/service.d"
+    mkdir -p "$dropins"
+    if grep -qs '^ImportCredential=' "${dracutsysrootdir-}$systemdsystemunitdir"/*.service; then
+        cat "$moddir/no-credentials.conf" > "$dropins/91-cvmroot.conf"
+    else
+        grep -v '^ImportCredential=' "$moddir/no-credentials.conf" > "$dropins/91-cvmroot.conf"
+    fi
 }
 
 cvmroot_install_masks() {

@@ -7,8 +7,13 @@
 
 #include <string.h>
 
-/* How often one server may let us begin again: it does not say whether that could ever help. */
-#define AGAIN_MAX 2
+/*
+ * How often one server may let us begin again: it does not say whether that could ever help. The
+ * first time at once, as for a session that ended; from then on it gets a part of the deadline each
+ * time, since what stands behind a broker (storage, attestation service) may be down for a minute.
+ */
+#define AGAIN_MAX   3
+#define AGAIN_SHARE 16
 
 /* An attempt with less time than this would only fail in a way that says nothing. */
 #define ATTEMPT_LEAST_MS 2000U
@@ -39,16 +44,27 @@ static void fetch_done(struct fetch *fetch)
 
 /* ---- One round over the servers ---- */
 
-static void note_failure(struct server *server, const struct exchange_failure *failure, int error)
+static int64_t again_pause_ms(const struct fetch *fetch, const struct server *server)
 {
+	return server->again < 2 ? 0 : fetch->options->deadline_ms / AGAIN_SHARE;
+}
+
+static void note_failure(const struct fetch *fetch, struct server *server,
+			 const struct exchange_failure *failure, int error)
+{
+	int64_t pause_ms = 0;
+
 	snprintf(server->sentence, sizeof(server->sentence), "%s", fail_sentence(error));
 	log_debug("%s: %s", server->exchange.server->url, server->sentence);
-	if (failure->action == REFUSAL_AGAIN)
+	if (failure->action == REFUSAL_AGAIN) {
 		server->ended = server->again++ >= AGAIN_MAX;
-	else
+		pause_ms = again_pause_ms(fetch, server);
+	} else {
 		server->ended = failure->action != REFUSAL_RETRY;
+	}
 	if (failure->retry_after >= 0)
-		server->not_before_ms = broker_clock_ms() + failure->retry_after * INT64_C(1000);
+		pause_ms = MAX(pause_ms, failure->retry_after * INT64_C(1000));
+	server->not_before_ms = broker_clock_ms() + pause_ms;
 }
 
 static int try_server(struct fetch *fetch, struct server *server, struct secret **ret)
@@ -62,7 +78,7 @@ static int try_server(struct fetch *fetch, struct server *server, struct secret 
 	fetch->local = failure.local || r == -ENOMEM;
 	if (fetch->local)
 		return r;
-	note_failure(server, &failure, r);
+	note_failure(fetch, server, &failure, r);
 	return r;
 }
 

@@ -41,9 +41,10 @@ struct broker_options {
  * What a later attempt could mend (connection, 429, 5xx, a session that ended) is tried again,
  * after back-off with full jitter, on each server in turn, until the deadline; what it could not
  * (policy, certificate, protocol) ends the trial of that server. A refusal that may have either
- * cause (evidence, session, missing resource: brokers do not tell) lets a server be asked twice
- * more. The error is the last one, and its sentence names for each server the phase, the HTTP
- * status, and the broker's "type" and "detail".
+ * cause (evidence, session, missing resource, storage that is down: brokers do not tell) lets a
+ * server be asked three times more, the last two each a sixteenth of the deadline later. The error
+ * is the last one, and its sentence names for each server the phase, the HTTP status, and the
+ * broker's "type" and "detail".
  *   -ENOKEY        a broker refused: evidence, policy, no such resource
  *   -ENOTCONN, -ETIMEDOUT, -EKEYREJECTED, -EBADMSG, -E2BIG as in http.h
  *   -EINVAL        @uri or an option is wrong

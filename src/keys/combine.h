@@ -12,8 +12,9 @@ struct key_part {
 
 /*
  * One passphrase that needs every part: the base64 text of HKDF-SHA256 over the parts, each with
- * its provider's name and its length, in the order of the names, whatever that of @parts. Strong
- * as soon as one part is.
+ * its provider's name and its length, in the order of the names, whatever that of @parts. 32 bytes
+ * of it; 16 when a part is shorter than LUKS_STRONG_PASSPHRASE, so that the keyslot is made for a
+ * passphrase that can be guessed.
  */
 int key_combine(const struct key_part *parts, size_t count, struct secret **ret);
 

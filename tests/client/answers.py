@@ -19,7 +19,7 @@ def refuses(name, misbehaviour, how_often, sentence, step="auth"):
         if how_often == ONCE:
             need_equal(tries, 1, "tries")
         elif how_often == AGAIN:
-            need_equal(tries, 3, "tries")
+            need_equal(tries, 4, "tries")
         else:
             need(tries >= 2, "it was not tried again")
 

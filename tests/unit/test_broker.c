@@ -496,19 +496,19 @@ static const struct {
 	 -ENOKEY,
 	 "https://one.example.com:8080: resource: HTTP 401 PolicyDeny \"Access denied\""},
 	{{.url = "/resource/", .status = 401, .body = REFUSAL("PluginInternalError", "x")},
-	 9,
+	 12,
 	 -ENOKEY,
 	 "no such resource"},
 	{{.url = "/resource/", .status = 401, .body = REFUSAL("TokenNotFound", "x")},
-	 9,
+	 12,
 	 -ENOKEY,
 	 "does not know the session"},
 	{{.url = "/resource/", .status = 401, .body = REFUSAL("TokenVerifierError", "x")},
-	 9,
+	 12,
 	 -ENOKEY,
 	 "too old"},
 	{{.url = "/attest", .status = 401, .body = REFUSAL("AttestationError", "Attest failed")},
-	 6,
+	 8,
 	 -ENOKEY,
 	 "attest: HTTP 401"},
 	{{.url = "/auth", .status = 404}, 1, -ENOKEY, "no key broker at this URL"},
@@ -577,6 +577,32 @@ static void lost_session_is_begun_again(void **state)
 	assert_int_equal(world.requests_of[0], 2 + 3 + 3);
 	assert_int_equal(world.waits, 2);
 	assert_non_null(strstr(world.waiting, "does not know the session"));
+}
+
+/* Its storage, or its attestation service, comes back after a minute; the answer says neither. */
+static void outage_behind_the_broker_is_waited_out(void **state)
+{
+	static const struct rule rules[] = {
+		{.url = "/resource/", .body = REFUSAL("PluginInternalError", "x")},
+		{.url = "/resource/", .body = REFUSAL("StorageBackendInitialization", "x")},
+		{.url = "/attest", .body = REFUSAL("AttestationError", "Attest failed")},
+	};
+	struct broker_options options = options_for(1);
+
+	(void)state;
+	options.deadline_ms = 600000;
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		struct rule rule = rules[i];
+
+		new_world(NULL);
+		rule.times = 3;
+		rule.status = 401;
+		add_rule(rule);
+		assert_fetches(&options);
+		assert_int_equal(world.auths, 4);
+		assert_int_equal(world.waits, 3);
+		assert_in_range(world.waited_ms, 60000, 100000);
+	}
 }
 
 /* Each exchange has a key of its own, so that what was recorded of one is worth nothing later. */
@@ -790,6 +816,7 @@ int main(void)
 		TEST(negotiation_ends),
 		TEST(final_refusals_end_it),
 		TEST(lost_session_is_begun_again),
+		TEST(outage_behind_the_broker_is_waited_out),
 		TEST(replayed_answer_is_refused),
 		TEST(outage_only_delays),
 		TEST(retry_after_is_kept),

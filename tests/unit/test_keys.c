@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "broker/broker.h"
+#include "disk/luks/luks.h"
 #include "keys/combine.h"
 #include "keys/kbs_options.h"
 #include "keys/kbs_resource.h"
@@ -52,12 +53,12 @@ static void parts_are_combined(void **state)
 	cleanup(secret_freep) struct secret *combined = NULL;
 	cleanup(secret_freep) struct secret *reversed = NULL;
 	/* By Python's hmac: HKDF-SHA256 over "name, secret" with le32 lengths, in order of names. */
-	static const char expected[] = "cJiekXmnKhpMDo7oU9XTrxoWKGREnuV4r9oHlgLpsuQ=";
+	static const char expected[] = "+Cx8HR6hV/CVcnnA9hjnK3/BFjqK+QWjabe2dteOhvI=";
 	struct key_part parts[2];
 
 	(void)state;
-	assert_int_equal(secret_copy("sealed secret", 13, &one), 0);
-	assert_int_equal(secret_copy("broker secret", 13, &two), 0);
+	assert_int_equal(secret_copy("sealed secret012345678901234567890123456789", 43, &one), 0);
+	assert_int_equal(secret_copy("broker secret0123456789abcdefghi", 32, &two), 0);
 	parts[0] = (struct key_part){"tpm2", one};
 	parts[1] = (struct key_part){"kbs", two};
 	assert_int_equal(key_combine(parts, 2, &combined), 0);
@@ -67,6 +68,28 @@ static void parts_are_combined(void **state)
 	parts[1] = (struct key_part){"tpm2", one};
 	assert_int_equal(key_combine(parts, 2, &reversed), 0);
 	assert_true(secret_equal(combined, reversed));
+}
+
+/*
+ * Whoever knows the other part must not be able to try guesses fast: the passphrase is one that the
+ * keyslot and the header's MAC take for weak.
+ */
+static void one_weak_part_is_told(void **state)
+{
+	cleanup(secret_freep) struct secret *one = NULL;
+	cleanup(secret_freep) struct secret *two = NULL;
+	cleanup(secret_freep) struct secret *combined = NULL;
+	/* As above, the first 16 bytes. */
+	static const char expected[] = "pS/jfMvNcL4e8u/R+MciLw==";
+
+	(void)state;
+	assert_true(strlen(expected) < LUKS_STRONG_PASSPHRASE);
+	assert_int_equal(secret_copy("sealed secret012345678901234567890123456789", 43, &one), 0);
+	assert_int_equal(secret_copy("broker secret0123456789abcdefgh", 31, &two), 0);
+	assert_int_equal(
+		key_combine((struct key_part[]){{"kbs", two}, {"tpm2", one}}, 2, &combined), 0);
+	assert_int_equal(combined->size, strlen(expected));
+	assert_memory_equal(combined->data, expected, combined->size);
 }
 
 static void each_part_counts(void **state)
@@ -282,6 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parts_are_combined),
+		cmocka_unit_test(one_weak_part_is_told),
 		cmocka_unit_test(each_part_counts),
 		cmocka_unit_test(resources_are_expanded),
 		cmocka_unit_test(unknown_letters_are_refused),
