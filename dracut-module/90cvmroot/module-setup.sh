@@ -50,10 +50,12 @@ cvmroot_drivers=(
     efivarfs autofs4 virtio_rng qemu_fw_cfg
 )
 
-# For a key broker. In a cloud the virtual function of a card may be what carries the traffic.
-cvmroot_network_drivers=(
+# For a key broker. In a cloud the virtual function of a card may be what carries the traffic. QEMU
+# hands over an initdata document by fw_cfg.
+cvmroot_broker_drivers=(
     virtio_net hv_netvsc mana gve ena vmxnet3 xen-netfront ibmveth qeth_l2
     e1000 e1000e igb igbvf ixgbe ixgbevf iavf mlx5_core af_packet
+    qemu_fw_cfg
 )
 
 # called by dracut
@@ -88,7 +90,7 @@ cvmroot_module_dir() {
 installkernel() {
     hostonly='' instmods "${cvmroot_drivers[@]}"
     if cvmroot_wants_network; then
-        hostonly='' instmods "${cvmroot_network_drivers[@]}"
+        hostonly='' instmods "${cvmroot_broker_drivers[@]}"
     fi
 }
 

@@ -103,24 +103,13 @@ static int replace(char **text, const char *with)
 	return 0;
 }
 
-static void clear_server(struct config_server *server)
-{
-	free(server->name);
-	free(server->url);
-	free(server->ca);
-	free(server->pin);
-	free(server->client_certificate);
-	free(server->client_key);
-	*server = (struct config_server){};
-}
-
 static int replace_servers(struct config *config, const struct arguments *arguments)
 {
 	struct config_server *server = &config->servers[0];
 	int r;
 
 	for (size_t i = 0; i < config->servers_count; i++)
-		clear_server(&config->servers[i]);
+		config_server_done(&config->servers[i]);
 	config->servers_count = 1;
 	r = replace(&server->name, "kbs");
 	if (r == 0)

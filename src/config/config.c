@@ -225,7 +225,7 @@ void config_show(const struct config *config, FILE *out)
 	show_servers(config, true, out);
 }
 
-static void free_server(struct config_server *server)
+void config_server_done(struct config_server *server)
 {
 	free(server->name);
 	free(server->url);
@@ -233,6 +233,7 @@ static void free_server(struct config_server *server)
 	free(server->pin);
 	free(server->client_certificate);
 	free(server->client_key);
+	*server = (struct config_server){};
 }
 
 void config_free(struct config *config)
@@ -245,7 +246,7 @@ void config_free(struct config *config)
 		free(config->providers[i]);
 	free(config->tee);
 	for (size_t i = 0; i < config->servers_count; i++)
-		free_server(&config->servers[i]);
+		config_server_done(&config->servers[i]);
 	free(config->kbs_resource);
 	free(config->initdata_path);
 	free(config->tpm2_public_key);

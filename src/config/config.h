@@ -30,6 +30,7 @@ struct config_server {
 	char *client_certificate; /* or NULL */
 	char *client_key;	  /* or NULL */
 };
+void config_server_done(struct config_server *server);
 
 /* cvmroot.toml(5), validated; every key has a default, so an empty file is a configuration. */
 struct config {
