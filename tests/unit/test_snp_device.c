@@ -92,7 +92,8 @@ static int extended(struct snp_guest_request *request)
 		}
 		return refuse(request, INVALID_LENGTH);
 	}
-	memset(certs, 0x5a, host.certs_size);
+	if (host.certs_size > 0)
+		memset(certs, 0x5a, host.certs_size);
 	return answer(request);
 }
 
