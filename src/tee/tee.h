@@ -33,12 +33,6 @@ struct tee_request {
 	bool legacy;
 };
 
-/* A value that the TEE reports of its configuration, to hold initdata against. */
-struct tee_initdata {
-	uint8_t value[TEE_REPORT_DATA_SIZE];
-	size_t size;
-};
-
 struct tee_ops {
 	const char *name;	 /* Trustee's name: "az-snp-vtpm" */
 	const char *legacy_name; /* an earlier one: "azsnpvtpm"; or NULL */

@@ -13,10 +13,10 @@ _cvmroot() {
 	done
 	help=$("${COMP_WORDS[0]}" ${verb:+"$verb"} --help 2>/dev/null) || return
 	if [[ $current == -* ]]; then
-		words=$(sed -n 's/^  \(--[a-z-]*\).*/\1/p' <<<"$help")
+		words=$(sed -n 's/^  \(--[a-z0-9-]*\).*/\1/p' <<<"$help")
 		[[ -z $verb ]] || words+=' --help'
 	elif [[ -z $verb ]]; then
-		words=$(sed -n '/^Verbs:/,/^$/s/^  \([a-z-]*\).*/\1/p' <<<"$help")
+		words=$(sed -n '/^Verbs:/,/^$/s/^  \([a-z0-9-]*\).*/\1/p' <<<"$help")
 	else
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
