@@ -142,7 +142,8 @@ cvmroot_install_configuration() {
     inst_multiple -o \
         /etc/cvmroot/cvmroot.toml \
         /etc/cvmroot/root.manifest \
-        /etc/cvmroot/tpm2-pcr-public-key.pem
+        /etc/cvmroot/tpm2-pcr-public-key.pem \
+        /etc/cvmroot/kbs-ca.pem /etc/cvmroot/kbs-client.pem /etc/cvmroot/kbs-client.key
     # sd-stub leaves the signed PCR policy of a UKI in /.extra; this rule hands it to the system.
     inst_multiple -o "${tmpfilesdir:-/usr/lib/tmpfiles.d}"/20-systemd-stub.conf
 }
