@@ -229,6 +229,12 @@ cvmroot_install_network() {
                 "/etc/systemd/system/$unit.d/91-cvmroot.conf"
         fi
     done
+    # Not by our own unit, see there.
+    mkdir -p "$etc/systemd/system/initrd.target.wants"
+    for unit in systemd-networkd.service systemd-network-generator.service \
+        cvmroot-nameservers.service; do
+        ln -sf "$systemdsystemunitdir/$unit" "$etc/systemd/system/initrd.target.wants/"
+    done
     for unit in passwd group; do
         grep -qs '^systemd-network:' "$etc/$unit" ||
             grep '^systemd-network:' "${dracutsysrootdir-}/etc/$unit" >> "$etc/$unit"
