@@ -227,6 +227,12 @@ cvmroot_install_network() {
     inst_simple "$moddir/99-cvmroot.network" "$systemdutildir/network/99-cvmroot.network"
     inst_simple "$moddir/networkd.conf" \
         /etc/systemd/system/systemd-networkd.service.d/90-cvmroot.conf
+    # Not by our own unit, see there.
+    mkdir -p "$etc/systemd/system/initrd.target.wants"
+    for unit in systemd-networkd.service systemd-network-generator.service \
+        cvmroot-nameservers.service; do
+        ln -sf "$systemdsystemunitdir/$unit" "$etc/systemd/system/initrd.target.wants/"
+    done
     for unit in passwd group; do
         grep -qs '^systemd-network:' "$etc/$unit" ||
             grep '^systemd-network:' "${dracutsysrootdir-}/etc/$unit" >> "$etc/$unit"
