@@ -55,6 +55,8 @@ int tpm_policy_authorize(struct tpm_policy *policy, const uint8_t *key_name, siz
 
 #define TPM_PCR_IDENTITY     15 /* zero until cvmroot has measured the volume key */
 #define TPM_PCR_BOOT_PROGRAM 4
+#define TPM_PCR_INITDATA     8
+#define TPM_PCRS_INITDATA    (1U << TPM_PCR_INITDATA)
 #define TPM_PCR_KERNEL	     11
 
 /* What a secret, or a right to write, is bound to. PCR 15 = zero is always part of it. */
