@@ -17,6 +17,7 @@ struct tpm;
 #define TPM_DEVICE    "/dev/tpmrm0"
 #define TPM_PCR_COUNT 24
 
+/* TPM_DEVICE, the kernel's resource manager. */
 int tpm_open(struct tpm **ret);
 /* Over a TCTI that the caller made; it is taken over, also on failure. */
 int tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct tpm **ret);
