@@ -71,17 +71,35 @@ static int open_tpm(struct boot *boot)
 	return r;
 }
 
+/*
+ * Where no provider needs the TPM, the broker's secret authenticates the disk, and its policy says
+ * which images may have it. So a record that is missing, or that an earlier image wrote and this one
+ * cannot confirm, does not keep an update, or a machine with another vTPM, from its root.
+ */
+static int do_without_record(struct boot *boot, int error, enum remembered *ret)
+{
+	if (error != -ENOENT)
+		log_info("the TPM's record is not used, the key broker decides: %s",
+			 fail_sentence(error));
+	fail_clear();
+	boot->may_renew = error == -ENOENT || error == -EREMCHG;
+	*ret = REMEMBERED_ELSEWHERE;
+	return 0;
+}
+
 static int recall(struct boot *boot, enum remembered *ret)
 {
 	int r;
 
-	if (!boot_has_memory(boot)) {
+	if (!boot->tpm) {
 		*ret = REMEMBERED_ELSEWHERE;
 		return 0;
 	}
 	r = tpm_record_read(boot->tpm, boot->config->tpm2_nv_index, &boot->binding.binding,
 			    &boot->record);
-
+	if (r < 0 && !provider_needs_tpm(boot->config))
+		return do_without_record(boot, r, ret);
+	boot->has_memory = true;
 	if (r == -ENOENT) {
 		fail_clear();
 		*ret = REMEMBERED_NOTHING;
@@ -92,6 +110,31 @@ static int recall(struct boot *boot, enum remembered *ret)
 	boot->has_record = true;
 	*ret = boot->record.state == RECORD_DONE ? REMEMBERED_DONE : REMEMBERED_CONVERTING;
 	return 0;
+}
+
+static int write_new_record(struct boot *boot, const struct root *root)
+{
+	int r = tpm_record_delete(boot->tpm, boot->config->tpm2_nv_index);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = tpm_pcr_read(boot->tpm, boot->config->tpm2_bank,
+			 boot->config->tpm2_pcrs | 1U << TPM_PCR_IDENTITY,
+			 &boot->record.sealed_values);
+	if (r < 0)
+		return r;
+	boot->has_memory = true;
+	return boot_remember(boot, RECORD_DONE, &root->facts);
+}
+
+/* Best effort, as the record itself is where no provider needs the TPM. */
+static void renew_record(struct boot *boot, const struct root *root)
+{
+	int r = boot->may_renew ? write_new_record(boot, root) : 0;
+
+	if (r < 0)
+		log_info("the TPM does not remember this root: %s", fail_sentence(r));
+	fail_clear();
 }
 
 static int probe_front(struct boot *boot, enum found *ret)
@@ -303,6 +346,7 @@ static int boot_steps(struct boot *boot)
 	r = act(boot, action, &root);
 	if (r < 0)
 		return r;
+	renew_record(boot, &root);
 	r = open_root(boot, &root);
 	if (r < 0)
 		return r;

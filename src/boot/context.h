@@ -24,16 +24,13 @@ struct boot {
 	struct manifest *manifest; /* NULL: the initrd has none, so this cannot be a first boot */
 	struct disk_file *disk; /* closed before the mapping is made: both want it for themselves */
 	struct disk_io io;
+	/* The TPM tells which volume is ours; else the broker's secret does, see recall(). */
+	bool has_memory;
+	bool may_renew; /* the record is missing, or another image's: write one for this volume */
 	bool has_record;
 	struct tpm_record record;
 	struct secret *fetched; /* from a broker, until the root is unlocked */
 };
-
-/* Only a TPM remembers across boots which volume is ours; without one the broker's key tells. */
-static inline bool boot_has_memory(const struct boot *boot)
-{
-	return boot->tpm != NULL;
-}
 
 /* What the steps below end with: an opened, authenticated, measured-to-be root. */
 struct root {

@@ -30,7 +30,7 @@ int boot_remember(struct boot *boot, enum tpm_record_state state, const struct l
 {
 	int r;
 
-	if (!boot_has_memory(boot))
+	if (!boot->has_memory)
 		return 0;
 	boot->record.state = state;
 	boot->record.epoch = facts->epoch;

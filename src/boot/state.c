@@ -25,8 +25,8 @@
  * "Converting, any, tail" includes a cut while the header went to the front, which may then look
  * like anything. "Converting, LUKS, no tail" is a cut between the wipe of the tail and the record.
  *
- * "Elsewhere" has no record to tell a pristine image from one that was put back, and no register to
- * measure which it was: a broker sees another LUKS UUID, if the resource names it (%u), and nothing
+ * "Elsewhere" has no record to tell a pristine image from one that was put back, and may have no
+ * register to measure which it was: a broker sees another LUKS UUID, if the resource names it (%u), and nothing
  * else. Its secret authenticates header and progress all the same, and the manifest the image.
  */
 static const struct {

@@ -187,7 +187,7 @@ static int check_memory(const struct boot *boot, const struct luks_facts *facts)
 {
 	int r;
 
-	if (!boot_has_memory(boot))
+	if (!boot->has_memory)
 		return 0;
 	r = check_record(boot, facts);
 	return r < 0 ? r : check_fingerprint(boot, facts);
@@ -197,7 +197,7 @@ int boot_unlock(struct boot *boot, struct luks_header *header, enum boot_root ho
 {
 	cleanup(root_done) struct root root = {.how = how, .header = header};
 	/* Another disk is told before anybody is asked for its key. */
-	int r = boot_has_memory(boot) ? check_record(boot, luks_header_facts(header)) : 0;
+	int r = boot->has_memory ? check_record(boot, luks_header_facts(header)) : 0;
 
 	if (r == 0 && boot->config->rule == RULE_ALL)
 		r = unlock_all(boot, header, &root);

@@ -8,7 +8,7 @@ import struct
 
 import disk
 from boots import STATUS
-from lab import Lab
+from lab import Lab, unit
 from machine import require
 from platforms import PCR_11, RESOURCE, PlatformLab
 from scenario import scenario
@@ -100,3 +100,24 @@ def broker_and_tpm(name):
         token = disk.token(disk.luks_metadata(lab.disk), kind)
         require(token["keyslots"] == [], f"the token of {kind} names a keyslot")
     lab.refuse(r"cvmroot: .*gave up after \d+ s: .*", timeout=120)
+
+
+@scenario()
+def broker_after_update(name):
+    """
+    Another kernel or initrd than the one that wrote the TPM's record, which the broker accepts:
+    the root opens, and the record is then this image's.
+    """
+    lab = PlatformLab(name, "tpm", options="create-ak = true").make_tpm()
+    with lab.serve({"tpm": {"trusted_aks": "first"}}):
+        lab.write_config()
+        marker = lab.first_boot()
+        lab.reboot(marker)
+        lab.extra = {unit("vmtest-stub.service"): (
+            "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\n"
+            "ExecStart=/vmtest/guest wait=/dev/tpmrm0 extend=11:another\n").encode()}
+        lab.reboot(marker)
+        lab.broker.require_attested("tpm", 3)
+        # With this image's record, the pristine image is told from a first boot again.
+        disk.write_partition(lab.disk, lab.filesystem)
+        lab.refuse(r"cvmroot: .*the TPM remembers that the root was encrypted", timeout=120)
