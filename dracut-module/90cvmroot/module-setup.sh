@@ -143,7 +143,8 @@ cvmroot_install_configuration() {
     inst_multiple -o \
         /etc/cvmroot/cvmroot.toml \
         /etc/cvmroot/root.manifest \
-        /etc/cvmroot/tpm2-pcr-public-key.pem
+        /etc/cvmroot/tpm2-pcr-public-key.pem \
+        /etc/cvmroot/kbs-ca.pem /etc/cvmroot/kbs-client.pem /etc/cvmroot/kbs-client.key
     # sd-stub leaves the signed PCR policy of a UKI in /.extra; this rule hands it to the system.
     inst_multiple -o "${tmpfilesdir:-/usr/lib/tmpfiles.d}"/20-systemd-stub.conf
 }
@@ -227,6 +228,12 @@ cvmroot_install_network() {
     inst_simple "$moddir/99-cvmroot.network" "$systemdutildir/network/99-cvmroot.network"
     inst_simple "$moddir/networkd.conf" \
         /etc/systemd/system/systemd-networkd.service.d/90-cvmroot.conf
+    # Not by our own unit, see there.
+    mkdir -p "$etc/systemd/system/initrd.target.wants"
+    for unit in systemd-networkd.service systemd-network-generator.service \
+        cvmroot-nameservers.service; do
+        ln -sf "$systemdsystemunitdir/$unit" "$etc/systemd/system/initrd.target.wants/"
+    done
     for unit in passwd group; do
         grep -qs '^systemd-network:' "$etc/$unit" ||
             grep '^systemd-network:' "${dracutsysrootdir-}/etc/$unit" >> "$etc/$unit"

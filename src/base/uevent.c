@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/uevent.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <limits.h>
@@ -8,7 +9,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <linux/netlink.h>
 
@@ -18,14 +18,6 @@
 /* Multicast groups: the kernel's own events, and udev's, sent when links and nodes are there. */
 #define GROUP_KERNEL 1
 #define GROUP_UDEV   2
-
-int64_t monotonic_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static int watch_udev(void)
 {

@@ -6,9 +6,6 @@
 
 /* Waiting for devices: what the kernel and udev announce, never a timer. */
 
-/* Milliseconds of CLOCK_MONOTONIC. */
-int64_t monotonic_ms(void);
-
 /* Open from before the first look at what is waited for, so that nothing can appear unseen. */
 struct uevent_watch {
 	int events; /* netlink: the kernel's uevents, and udev's where it runs */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "boot/boot.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/uevent.h"
@@ -280,6 +281,8 @@ static int prepare(struct boot *boot)
 		r = tpm2_binding_load(boot->config, &boot->binding);
 	if (r == 0)
 		r = measure_open(boot->tpm, &boot->measure);
+	if (r == 0)
+		r = boot_bind_initdata(boot);
 	if (r < 0)
 		return r;
 	return partition_find(boot->config->partition, boot->config->wait_seconds,

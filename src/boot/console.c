@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "boot/console.h"
 
-#include "base/uevent.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
 #include <poll.h>

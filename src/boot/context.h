@@ -57,6 +57,8 @@ int boot_reopen(struct boot *boot, struct root *ret);
  * (initdata.c). Does nothing when the initrd's configuration asks for none.
  */
 int boot_take_initdata(struct boot *boot);
+/* See to it that what the TPM seals and remembers is bound to that document (bind.c). */
+int boot_bind_initdata(struct boot *boot);
 
 /* What the providers get to work with, for the volume of this UUID (unlock.c). */
 struct provider_context boot_provider_context(struct boot *boot, const uint8_t *luks_uuid);

@@ -60,6 +60,7 @@ int boot_take_initdata(struct boot *boot)
 	if (r < 0)
 		return r;
 	log_info("%s: bound by the TEE; its configuration is used", path);
+	provider_bind_initdata(boot->initdata_config);
 	boot->config = boot->initdata_config;
 	boot->initdata = TAKE_PTR(initdata);
 	if (!boot->tpm && provider_needs_tpm(boot->config))

@@ -25,9 +25,9 @@
  * "Converting, any, tail" includes a cut while the header went to the front, which may then look
  * like anything. "Converting, LUKS, no tail" is a cut between the wipe of the tail and the record.
  *
- * "Elsewhere" has no record to tell a pristine image from one that was put back: that shows only in
- * the evidence that the broker gets. Its secret authenticates header and progress all the same, and
- * the manifest the image.
+ * "Elsewhere" has no record to tell a pristine image from one that was put back, and no register to
+ * measure which it was: a broker sees another LUKS UUID, if the resource names it (%u), and nothing
+ * else. Its secret authenticates header and progress all the same, and the manifest the image.
  */
 static const struct {
 	enum remembered remembered;

@@ -42,7 +42,8 @@ struct broker_options {
  * after back-off with full jitter, on each server in turn, until the deadline; what it could not
  * (policy, certificate, protocol) ends the trial of that server. A refusal that may have either
  * cause (evidence, session, missing resource, storage that is down: brokers do not tell) lets a
- * server be asked three times more, the last two each a sixteenth of the deadline later. The error
+ * server be asked three times more, the last two each a sixteenth of the deadline later; so does a
+ * TEE that is busy (-EBUSY, -ETIMEDOUT, -ENOTCONN), while any other error of it is the end. The error
  * is the last one, and its sentence names for each server the phase, the HTTP status, and the
  * broker's "type" and "detail".
  *   -ENOKEY        a broker refused: evidence, policy, no such resource

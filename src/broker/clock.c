@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "base/uevent.h"
+#include "base/clock.h"
 #include "broker/exchange.h"
 
 #include <time.h>

@@ -261,6 +261,18 @@ static int make_attestation(struct exchange *exchange, const struct challenge *c
 	return message_attestation(&attestation, ret_body);
 }
 
+/*
+ * The platform, or the service of its host that makes quotes, may only have been busy or away;
+ * anything else no server and no time can mend.
+ */
+static int fail_evidence(struct exchange *exchange, int error)
+{
+	if (error != -EBUSY && error != -ETIMEDOUT && error != -ENOTCONN)
+		return fail_local(exchange, error);
+	exchange->failure->action = REFUSAL_AGAIN;
+	return fail(error, "evidence: %s", fail_sentence(error));
+}
+
 static int attest(struct exchange *exchange, const struct challenge *challenge,
 		  const struct jwe_key *key)
 {
@@ -270,7 +282,7 @@ static int attest(struct exchange *exchange, const struct challenge *challenge,
 	int r = make_attestation(exchange, challenge, key, &body);
 
 	if (r < 0)
-		return fail_local(exchange, r);
+		return fail_evidence(exchange, r);
 	step.body = body;
 	r = take_step(exchange, &step, &answer);
 	if (r < 0)

@@ -7,6 +7,7 @@
 
 /* The TEE that [tee] of a configuration asks for. */
 
+/* @tpm is borrowed; NULL: this machine has none. */
 struct tee_context kbs_tee_context(const struct config *config, struct tpm *tpm);
 /* As tee_find(); makes the TPM's attestation key first when the configuration says so. */
 int kbs_tee_find(const struct config *config, const struct tee_context *context,

@@ -30,3 +30,10 @@ bool provider_needs_tpm(const struct config *config)
 	}
 	return false;
 }
+
+/* Where the TPM gives no key, its record does not open the root: an update of the document may. */
+void provider_bind_initdata(struct config *config)
+{
+	if (provider_needs_tpm(config))
+		config->tpm2_pcrs |= TPM_PCRS_INITDATA;
+}

@@ -49,5 +49,7 @@ extern const struct key_provider_ops kbs_provider, tpm2_provider;
 int provider_find(const char *name, const struct key_provider_ops **ret);
 /* Does a provider of this configuration need a TPM? */
 bool provider_needs_tpm(const struct config *config);
+/* For one that comes from initdata: a TPM's secrets are bound to the document, by PCR 8. */
+void provider_bind_initdata(struct config *config);
 
 #endif

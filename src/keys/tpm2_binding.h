@@ -15,6 +15,7 @@ struct tpm2_binding {
 	char *signature;
 };
 
+/* Reads the files that the configuration names; -ENOENT and the like name them. */
 int tpm2_binding_load(const struct config *config, struct tpm2_binding *ret);
 void tpm2_binding_done(struct tpm2_binding *binding);
 

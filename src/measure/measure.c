@@ -82,7 +82,6 @@ static int measure_record(struct measure *measure, struct measure_record *record
 {
 	if (!measure->backend)
 		return 0;
-	record->pcr = TPM_PCR_IDENTITY;
 	record->banks = measure->banks;
 	record->timestamp = boottime_microseconds();
 	memcpy(record->boot_id, measure->boot_id, sizeof(record->boot_id));
@@ -114,8 +113,22 @@ static int digest_hmac(enum hash_algorithm algorithm, const struct measure_recor
 
 int measure_event(struct measure *measure, const char *type, const char *text)
 {
-	struct measure_record record = {.type = type, .text = text};
+	struct measure_record record = {.pcr = TPM_PCR_IDENTITY, .type = type, .text = text};
 
+	return measure_record(measure, &record, digest_text, NULL);
+}
+
+int measure_initdata(struct measure *measure, const uint8_t *digest, size_t digest_size)
+{
+	static const char word[] = "cvmroot:initdata:";
+	char text[sizeof(word) + 2 * HASH_MAX_SIZE];
+	struct measure_record record = {
+		.pcr = TPM_PCR_INITDATA, .type = "cvmroot-initdata", .text = text};
+
+	if (digest_size > HASH_MAX_SIZE)
+		return -EINVAL;
+	memcpy(text, word, sizeof(word));
+	hex_encode(digest, digest_size, text + strlen(word));
 	return measure_record(measure, &record, digest_text, NULL);
 }
 
@@ -123,7 +136,7 @@ int measure_volume_key(struct measure *measure, const char *name,
 		       const uint8_t uuid[static UUID_SIZE], const struct secret *volume_key)
 {
 	cleanup(freep) char *word = NULL;
-	struct measure_record record = {.type = "volume-key"};
+	struct measure_record record = {.pcr = TPM_PCR_IDENTITY, .type = "volume-key"};
 	int r = volume_key_word(name, uuid, &word);
 
 	if (r < 0)

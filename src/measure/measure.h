@@ -22,6 +22,8 @@ DEFINE_CLEANUP(struct measure *, measure_free)
 
 /* An event whose digest is the hash of its text, in every bank. */
 int measure_event(struct measure *measure, const char *type, const char *text);
+/* The digest of an initdata document that the TEE binds elsewhere, as an event in PCR 8. */
+int measure_initdata(struct measure *measure, const uint8_t *digest, size_t digest_size);
 /* As tpm2-measure-pcr= of crypttab(5) does: HMAC by the volume key over volume_key_word(). */
 int measure_volume_key(struct measure *measure, const char *name,
 		       const uint8_t uuid[static UUID_SIZE], const struct secret *volume_key);

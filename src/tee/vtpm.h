@@ -2,7 +2,7 @@
 #ifndef CVMROOT_TEE_VTPM_H
 #define CVMROOT_TEE_VTPM_H
 
-#include "base/uevent.h"
+#include "base/clock.h"
 #include "tee/hcl_report.h"
 #include "tee/tee.h"
 #include "tpm/quote.h"

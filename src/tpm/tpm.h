@@ -17,6 +17,7 @@ struct tpm;
 #define TPM_DEVICE    "/dev/tpmrm0"
 #define TPM_PCR_COUNT 24
 
+/* TPM_DEVICE, the kernel's resource manager. */
 int tpm_open(struct tpm **ret);
 /* Over a TCTI that the caller made; it is taken over, also on failure. */
 int tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct tpm **ret);
@@ -55,6 +56,8 @@ int tpm_policy_authorize(struct tpm_policy *policy, const uint8_t *key_name, siz
 
 #define TPM_PCR_IDENTITY     15 /* zero until cvmroot has measured the volume key */
 #define TPM_PCR_BOOT_PROGRAM 4
+#define TPM_PCR_INITDATA     8
+#define TPM_PCRS_INITDATA    (1U << TPM_PCR_INITDATA)
 #define TPM_PCR_KERNEL	     11
 
 /* What a secret, or a right to write, is bound to. PCR 15 = zero is always part of it. */

@@ -50,6 +50,7 @@ static struct world {
 	bool replay;
 	const char *plaintext;
 	int evidence_error;
+	unsigned int evidence_errors; /* how often; 0: always */
 	bool last_legacy;
 } world;
 
@@ -77,7 +78,8 @@ int tee_evidence(const struct tee_ops *tee, const struct tee_context *context,
 	(void)tee, (void)context;
 	world.evidences++;
 	world.last_legacy = request->legacy;
-	if (world.evidence_error < 0)
+	if (world.evidence_error < 0 &&
+	    (world.evidence_errors == 0 || world.evidences <= world.evidence_errors))
 		return fail(world.evidence_error, "the TEE says no");
 	assert_string_equal(request->challenge, world.nonce);
 	hex_encode(request->report_data, request->report_data_size, hex);
@@ -686,6 +688,28 @@ static void tee_failure_ends_it(void **state)
 	assert_int_equal(world.requests_of[1], 0);
 }
 
+/* A quote service of the host that restarts must not end the boot. */
+static void busy_tee_is_asked_again(void **state)
+{
+	static const int errors[] = {-EBUSY, -ETIMEDOUT, -ENOTCONN};
+	struct broker_options options = options_for(1);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		new_world(NULL);
+		world.evidence_error = errors[i];
+		world.evidence_errors = 3;
+		assert_fetches(&options);
+		assert_int_equal(world.waits, 3);
+		assert_non_null(strstr(world.waiting, "evidence: the TEE says no"));
+
+		new_world(NULL);
+		world.evidence_error = errors[i];
+		assert_fails(&options, errors[i], "evidence: the TEE says no");
+		assert_int_equal(world.evidences, 4);
+	}
+}
+
 /* ---- Several servers ---- */
 
 static void second_server_helps(void **state)
@@ -822,6 +846,7 @@ int main(void)
 		TEST(retry_after_is_kept),
 		TEST(deadline_ends_it),
 		TEST(tee_failure_ends_it),
+		TEST(busy_tee_is_asked_again),
 		TEST(second_server_helps),
 		TEST(exchange_stays_on_its_server),
 		TEST(refused_server_is_left_alone),

@@ -3,7 +3,7 @@
 #include "expect.h"
 
 #include "base/error.h"
-#include "base/uevent.h"
+#include "base/clock.h"
 #include "tee/tee.h"
 #include "tee/vtpm.h"
 

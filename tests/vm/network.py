@@ -25,18 +25,20 @@ from scenario import scenario
 PORT = 8080  # in a network namespace of the scenario's own, so it is free
 WAITING = r"cvmroot: waiting for the key broker.*"
 LINKS = "/run/systemd/netif/links"
-# Kept for the root file system's program to send, since they end with the initrd.
-RESOLV = "/run/vmtest-resolv.0"
-LINK = "/run/vmtest-link.0"
+LINK = f"{LINKS}/2"
+RESOLV = "/etc/resolv.conf"
+GENERATED = "/run/systemd/network"
 POLICY = {"tpm": {"pcrs": {"11": [PCR_11]}, "trusted_aks": "first"}}
 
-KEEP_UNIT = f"""[Unit]
+# What there is of the network when the root is open; it ends with the initrd.
+TELL_UNIT = f"""[Unit]
 DefaultDependencies=no
 After=cvmroot-boot.service
 Before=initrd-switch-root.target initrd-cleanup.service
 [Service]
 Type=oneshot
-ExecStart=/vmtest/guest copy=/etc/resolv.conf:/run/vmtest-resolv copy={LINKS}/2:/run/vmtest-link
+ExecStart=/vmtest/guest file={RESOLV} file={LINK} hash={GENERATED} \\
+    file={GENERATED}/70-enp0s3.network file=/proc/sys/kernel/hostname
 """
 
 
@@ -70,8 +72,8 @@ class NetworkLab(PlatformLab):
         self.deadline = 120
         self.ca = None
         self.extra = {
-            unit("vmtest-keep.service"): KEEP_UNIT.encode(),
-            unit("initrd.target.wants/vmtest-keep.service"): "-> ../vmtest-keep.service",
+            unit("vmtest-tell.service"): TELL_UNIT.encode(),
+            unit("initrd.target.wants/vmtest-tell.service"): "-> ../vmtest-tell.service",
         }
         self.names = isolate(self.folder, {NAME: [ADDRESS, ADDRESS_6]})
         self.make_image(content=4 * MIB, size=24 * MIB)
@@ -87,14 +89,10 @@ class NetworkLab(PlatformLab):
         self.write_config()
         return super().machine(*arguments, words=f"{words} {self.words}", **options)
 
-    def orders(self, *more):
-        return super().orders(f"file={LINK}", f"file={RESOLV}", *more)
-
     def first_boot_by(self, network_file):
         """A first boot whose only card is configured as that file of systemd-networkd says."""
         marker = f"written_by_the_guest_{self.seed}"
-        results = self.boot_checked(f"write=/guest:{marker}_", f"file={network_file}",
-                                    "file=/proc/sys/kernel/hostname", "hash=/run/systemd/network")
+        results = self.boot_checked(f"write=/guest:{marker}_")
         require(b"fresh" in results["file=" + STATUS], "the first boot is not called fresh")
         link = results[f"file={LINK}"].decode()
         require(f"NETWORK_FILE={network_file}\n" in link, f"the link is configured by:\n{link}")
@@ -154,8 +152,8 @@ def network_dhcp(name):
     results = by_name(lab)
     require(lab.name_servers(results) == ["10.0.2.3"], f"{lab.name_servers(results)}")
     require(b"evil" not in results["file=/proc/sys/kernel/hostname"], "the host named the guest")
-    require(results["hash=/run/systemd/network"] in (b"", b"error No such file or directory"),
-            f"the host configured the network: {results['hash=/run/systemd/network']}")
+    require(results[f"hash={GENERATED}"] in (b"", b"error No such file or directory"),
+            f"the host configured the network: {results[f'hash={GENERATED}']}")
 
 
 @scenario()
@@ -172,8 +170,9 @@ def network_static(name):
     lab = NetworkLab(name)
     lab.network = "ipv6=off,dhcpstart=10.0.2.15"
     lab.words = f"ip=10.0.2.77::{ADDRESS}:255.255.255.0::enp0s3:none:10.0.2.3"
-    results = by_name(lab, "/run/systemd/network/70-enp0s3.network")
-    require(b"10.0.2.77" in results["file=/run/systemd/network/70-enp0s3.network"], "the address")
+    results = by_name(lab, f"{GENERATED}/70-enp0s3.network")
+    address = results[f"file={GENERATED}/70-enp0s3.network"]
+    require(b"Address=10.0.2.77/24\n" in address, f"the link is configured by:\n{address}")
     require(lab.name_servers(results) == ["10.0.2.3"], f"{lab.name_servers(results)}")
 
 

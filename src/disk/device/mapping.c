@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "disk/device/mapping.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/uevent.h"
 
 #include <poll.h>
 #include <stdarg.h>
