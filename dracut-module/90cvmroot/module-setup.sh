@@ -47,7 +47,7 @@ cvmroot_drivers=(
     hv_vmbus hv_storvsc pci_hyperv pci-hyperv xen_blkfront xen_scsifront ibmvscsi dasd_eckd_mod
     dasd_fba_mod zfcp scsi_dh_alua
     ext4 xfs btrfs vfat crc32c crc32c_generic crc32c_intel libcrc32c xxhash_generic blake2b_generic
-    efivarfs autofs4 virtio_rng qemu_fw_cfg
+    efivarfs autofs4 virtio_rng
 )
 
 # For a key broker. In a cloud the virtual function of a card may be what carries the traffic. QEMU
@@ -116,6 +116,7 @@ install() {
     cvmroot_install_masks
     cvmroot_install_credentials
     if cvmroot_wants_network; then
+        inst_simple "$moddir/initdata.conf" /etc/modules-load.d/cvmroot-initdata.conf
         cvmroot_install_network
     fi
     # Only "base" would write it, which comes with a shell.
