@@ -26,8 +26,9 @@
  * like anything. "Converting, LUKS, no tail" is a cut between the wipe of the tail and the record.
  *
  * "Elsewhere" has no record to tell a pristine image from one that was put back, and may have no
- * register to measure which it was: a broker sees another LUKS UUID, if the resource names it (%u), and nothing
- * else. Its secret authenticates header and progress all the same, and the manifest the image.
+ * register to measure which it was: a broker sees another LUKS UUID, if the resource names it (%u),
+ * and nothing else. Its secret authenticates header and progress all the same, and the manifest the
+ * image.
  */
 static const struct {
 	enum remembered remembered;

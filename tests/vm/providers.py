@@ -2,6 +2,7 @@
 """Roots with two key providers, a broker and the vTPM: either opens, or both are needed."""
 
 import base64
+import hashlib
 import hmac
 import json
 import struct
@@ -10,7 +11,7 @@ import disk
 from boots import STATUS
 from lab import Lab, unit
 from machine import require
-from platforms import PCR_11, RESOURCE, PlatformLab
+from platforms import INITDATA, PCR_11, RESOURCE, SNP, PlatformLab, give_initdata
 from scenario import scenario
 
 POLICY = {"tpm": {"pcrs": {"11": [PCR_11]}, "trusted_aks": "first"}}
@@ -121,3 +122,33 @@ def broker_after_update(name):
         # With this image's record, the pristine image is told from a first boot again.
         disk.write_partition(lab.disk, lab.filesystem)
         lab.refuse(r"cvmroot: .*the TPM remembers that the root was encrypted", timeout=120)
+
+
+@scenario()
+def initdata_binds_tpm(name):
+    """
+    A volume made under one initdata document, whose key the TPM keeps, does not open under
+    another: else the host could make it under a document of his own.
+    """
+    lab = PlatformLab(name, "snp").make_tpm()
+
+    def boot_under(instance, boot):
+        document = (f'version = "0.1.0"\nalgorithm = "sha256"\n[data]\n'
+                    f'"instance-id" = "{instance}"\n'
+                    '"cvmroot.toml" = \'\'\'\n[keys]\nproviders = ["tpm2"]\n'
+                    '[tpm2]\npcrs = [11, 12]\n\'\'\'\n')
+        digest = hashlib.sha256(document.encode()).hexdigest()
+        lab.config = f'[initdata]\npath = "{INITDATA}"\n'
+        give_initdata(lab, document)
+        lab.simulator = (*SNP, "--initdata", digest)
+        return boot()
+
+    def opened():
+        results = lab.boot(lab.orders(), timeout=120).results()
+        lab.check_guest_hashes(results)
+        return json.loads(results["file=" + STATUS])["root"]
+
+    with lab.serve():
+        require(boot_under("ours", opened) == "fresh", "the first boot is not called fresh")
+        boot_under("theirs", lambda: lab.refuse(r"cvmroot: .*PCR 8.*", timeout=120))
+        require(boot_under("ours", opened) == "reopened", "the root is not called reopened")
