@@ -119,7 +119,13 @@ def cases(program):
 
 
 def load_broker():
-    return Suite("broker", list(cases([sys.executable, str(ROOT / "tests" / "client")])), jobs=2)
+    """The client against brokers that err, and the reference broker against Trustee's records."""
+    tests = list(cases([sys.executable, str(ROOT / "tests" / "client")]))
+    program = [str(ROOT / "tests" / "broker" / "self-test")]
+    names = subprocess.run(program + ["--list"], check=True, stdout=subprocess.PIPE, text=True)
+    tests += [Test(f"reference-{name}".replace("_", "-"), program + [name], 300)
+              for name in names.stdout.split()]
+    return Suite("broker", tests, jobs=2)
 
 
 def load_vm():
