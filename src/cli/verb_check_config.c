@@ -1,8 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "broker/broker.h"
 #include "cli/verbs.h"
 #include "config/config.h"
+#include "keys/kbs_resource.h"
 
 #define EXIT_NO_NETWORK 3
+
+/* Brokers answer every malformed resource alike, and only at the first boot. */
+static int check_resource(const struct config *config)
+{
+	static const uint8_t any_uuid[UUID_SIZE];
+	cleanup(freep) char *uri = NULL;
+	int r;
+
+	if (!config->kbs_resource)
+		return 0;
+	r = kbs_resource_expand(config->kbs_resource, any_uuid, "instance", &uri);
+	return r < 0 ? r : broker_check_uri(uri);
+}
 
 static int tell_network(const struct config *config, const char *path)
 {
@@ -39,6 +54,8 @@ static int run(int argc, char **argv)
 	if (optind < argc)
 		path = argv[optind];
 	r = config_load(path, &config);
+	if (r == 0)
+		r = check_resource(config);
 	if (r < 0)
 		return r;
 	if (network)
