@@ -130,7 +130,8 @@ def load_broker():
 
 def load_vm():
     program = [sys.executable, str(ROOT / "tests" / "vm")]
-    tests = list(cases(program))
+    # The longest first, so that none of them is left to run alone in the end.
+    tests = sorted(cases(program), key=lambda test: -test.timeout)
     return Suite("vm", tests, jobs=2, prepare=Test("prepare", program + ["--prepare"], 900))
 
 
