@@ -118,9 +118,7 @@ static int write_new_record(struct boot *boot, const struct root *root)
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	r = tpm_pcr_read(boot->tpm, boot->config->tpm2_bank,
-			 boot->config->tpm2_pcrs | 1U << TPM_PCR_IDENTITY,
-			 &boot->record.sealed_values);
+	r = boot_note_pcrs(boot);
 	if (r < 0)
 		return r;
 	boot->has_memory = true;

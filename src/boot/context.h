@@ -79,6 +79,8 @@ int boot_open_disk(struct boot *boot, bool writable);
 int boot_grow(struct boot *boot);
 /* Every used byte is encrypted at its new place: -ESTALE when one is not. */
 int boot_check_result(struct boot *boot, const struct root *root);
+/* Read the PCRs that a new record is bound to into it. */
+int boot_note_pcrs(struct boot *boot);
 /* Write the record: now, with this state, about this volume. */
 int boot_remember(struct boot *boot, enum tpm_record_state state, const struct luks_facts *facts);
 /* Lay down header copy and progress, then the record that says "converting". */

@@ -26,6 +26,13 @@ int boot_grow(struct boot *boot)
 	return partition_grow(boot->partition, &size);
 }
 
+int boot_note_pcrs(struct boot *boot)
+{
+	return tpm_pcr_read(boot->tpm, boot->config->tpm2_bank,
+			    boot->config->tpm2_pcrs | 1U << TPM_PCR_IDENTITY,
+			    &boot->record.sealed_values);
+}
+
 int boot_remember(struct boot *boot, enum tpm_record_state state, const struct luks_facts *facts)
 {
 	int r;

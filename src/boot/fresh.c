@@ -132,11 +132,7 @@ static int expect_record(struct boot *boot, const struct luks_facts *facts)
 	boot->record = (struct tpm_record){.epoch = facts->epoch};
 	memcpy(boot->record.luks_uuid, facts->uuid, UUID_SIZE);
 	memcpy(boot->record.fingerprint, facts->fingerprint, sizeof(facts->fingerprint));
-	if (!boot->has_memory)
-		return 0;
-	return tpm_pcr_read(boot->tpm, boot->config->tpm2_bank,
-			    boot->config->tpm2_pcrs | 1U << TPM_PCR_IDENTITY,
-			    &boot->record.sealed_values);
+	return boot->has_memory ? boot_note_pcrs(boot) : 0;
 }
 
 /*

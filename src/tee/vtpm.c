@@ -7,8 +7,6 @@
 
 #include <poll.h>
 
-#define INITDATA_PCR 8
-
 int vtpm_check_initdata(const struct tee_context *context, const uint8_t *digest,
 			size_t digest_size)
 {
@@ -24,12 +22,12 @@ int vtpm_check_initdata(const struct tee_context *context, const uint8_t *digest
 	memcpy(zero_and_digest + HASH_SHA256_SIZE, digest, HASH_SHA256_SIZE);
 	r = hash_data(HASH_SHA256, zero_and_digest, sizeof(zero_and_digest), expected);
 	if (r == 0)
-		r = tpm_pcr_read(context->tpm, HASH_SHA256, 1U << INITDATA_PCR, &values);
+		r = tpm_pcr_read(context->tpm, HASH_SHA256, TPM_PCRS_INITDATA, &values);
 	if (r < 0)
 		return r;
-	if (memcmp(values.values[INITDATA_PCR], expected, sizeof(expected)) == 0)
+	if (memcmp(values.values[TPM_PCR_INITDATA], expected, sizeof(expected)) == 0)
 		return 0;
-	if (tpm_pcr_is_zero(&values, INITDATA_PCR))
+	if (tpm_pcr_is_zero(&values, TPM_PCR_INITDATA))
 		return fail(-EKEYREJECTED, "the TPM binds no initdata: its PCR 8 is zero");
 	return fail(-EKEYREJECTED, "the TPM's PCR 8 does not bind this initdata: another document, "
 				   "or more than that was measured into it");
