@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/file.h"
 
+#include "base/error.h"
+
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -107,6 +109,16 @@ int file_read_all(const char *path, size_t limit, char **ret, size_t *ret_size)
 	if (fd < 0)
 		return -errno;
 	return file_read_all_fd(fd, limit, ret, ret_size);
+}
+
+int file_load_text(const char *path, size_t limit, const char *what, char **ret)
+{
+	size_t size;
+	int r = file_read_all(path, limit, ret, &size);
+
+	if (r == -E2BIG)
+		return fail(r, "the %s %s is longer than %zu KiB", what, path, limit / KIB);
+	return r < 0 ? fail(r, "cannot read the %s %s: %s", what, path, strerror(-r)) : 0;
 }
 
 static int write_all(int fd, const void *data, size_t size, mode_t mode, bool sync)

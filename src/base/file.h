@@ -17,6 +17,12 @@ int file_write(int fd, const void *data, size_t size);
 int file_read_all(const char *path, size_t limit, char **ret, size_t *ret_size);
 int file_read_all_fd(int fd, size_t limit, char **ret, size_t *ret_size);
 
+/*
+ * The same for a text, with a sentence on failure in which @what says what the file is: "broker's CA
+ * file".
+ */
+int file_load_text(const char *path, size_t limit, const char *what, char **ret);
+
 /* Replace @path with @data: a temporary file beside it, fsync, rename. */
 int file_write_atomic(const char *path, const void *data, size_t size, mode_t mode);
 

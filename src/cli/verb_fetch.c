@@ -5,7 +5,6 @@
 #include "cli/verbs.h"
 #include "config/initdata.h"
 #include "keys/kbs_options.h"
-#include "keys/kbs_tee.h"
 
 #include <string.h>
 
@@ -165,14 +164,10 @@ static int fetch(const struct config *config, const struct arguments *arguments,
 {
 	cleanup(kbs_options_done) struct kbs_options options = {};
 	cleanup(initdata_freep) struct initdata *initdata = NULL;
-	const struct tee_context context = kbs_tee_context(config, tpm);
-	int r = kbs_options_load(config, &options);
+	int r = kbs_options_load(config, tpm, &options);
 
-	if (r == 0)
-		r = kbs_tee_find(config, &context, &options.broker.tee);
 	if (r < 0)
 		return r;
-	options.broker.tee_context = &context;
 	options.broker.waiting = print_waiting;
 	if (arguments->initdata)
 		r = add_initdata(arguments->initdata, &options.broker, &initdata);

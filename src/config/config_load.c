@@ -6,20 +6,26 @@
 
 #include <string.h>
 
+static int read_text(const char *path, size_t limit, const char *what, char **ret, size_t *ret_size)
+{
+	int r = file_read_all(path, limit, ret, ret_size);
+
+	if (r == -E2BIG)
+		return fail(r, "%s: longer than %zu KiB", path, limit / KIB);
+	if (r < 0)
+		/* An empty name would not be seen in the sentence. */
+		return fail(r, "%s: cannot read the %s: %s", path[0] != '\0' ? path : "\"\"", what,
+			    strerror(-r));
+	return 0;
+}
+
 int config_load(const char *path, struct config **ret)
 {
 	cleanup(freep) char *text = NULL;
 	size_t size;
-	/* An empty name would not be seen in the sentence. */
-	const char *name = path[0] != '\0' ? path : "\"\"";
-	int r = file_read_all(path, CONFIG_SIZE_LIMIT, &text, &size);
+	int r = read_text(path, CONFIG_SIZE_LIMIT, "configuration", &text, &size);
 
-	if (r == -E2BIG)
-		return fail(r, "%s: longer than %u KiB", path,
-			    (unsigned int)(CONFIG_SIZE_LIMIT / KIB));
-	if (r < 0)
-		return fail(r, "%s: cannot read the configuration: %s", name, strerror(-r));
-	return config_parse(text, size, path, ret);
+	return r < 0 ? r : config_parse(text, size, path, ret);
 }
 
 int config_load_or_default(const char *path, struct config **ret)
@@ -33,15 +39,8 @@ int initdata_load(const char *path, struct initdata **ret)
 {
 	cleanup(freep) char *text = NULL;
 	size_t size;
-	int r = file_read_all(path, INITDATA_SIZE_LIMIT, &text, &size);
+	int r = read_text(path, INITDATA_SIZE_LIMIT,
+			  "initdata document that the configuration asks for", &text, &size);
 
-	if (r == -E2BIG)
-		return fail(r, "%s: longer than %u KiB", path,
-			    (unsigned int)(INITDATA_SIZE_LIMIT / KIB));
-	if (r < 0)
-		return fail(r,
-			    "%s: cannot read the initdata document that the configuration asks "
-			    "for: %s",
-			    path, strerror(-r));
-	return initdata_parse(text, size, path, ret);
+	return r < 0 ? r : initdata_parse(text, size, path, ret);
 }

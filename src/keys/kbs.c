@@ -6,7 +6,6 @@
 #include "broker/broker.h"
 #include "keys/kbs_options.h"
 #include "keys/kbs_resource.h"
-#include "keys/kbs_tee.h"
 
 #include <string.h>
 
@@ -61,14 +60,10 @@ static int expand_resource(const struct provider_context *context, char **ret)
 static int fetch(const struct provider_context *context, const char *uri, struct secret **ret)
 {
 	cleanup(kbs_options_done) struct kbs_options options = {};
-	const struct tee_context tee_context = kbs_tee_context(context->config, context->tpm);
-	int r = kbs_options_load(context->config, &options);
+	int r = kbs_options_load(context->config, context->tpm, &options);
 
-	if (r == 0)
-		r = kbs_tee_find(context->config, &tee_context, &options.broker.tee);
 	if (r < 0)
 		return r;
-	options.broker.tee_context = &tee_context;
 	if (context->initdata) {
 		options.broker.initdata = context->initdata->text;
 		options.broker.initdata_size = context->initdata->size;

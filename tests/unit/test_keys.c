@@ -276,10 +276,10 @@ static void missing_files_are_named(void **state)
 {
 	cleanup(config_freep) struct config *config =
 		make_config("ca = '/nowhere/ca.pem'\nresource = 'kbs:///a/b/c'\n");
-	struct kbs_options options;
+	cleanup(kbs_options_done) struct kbs_options options = {};
 
 	(void)state;
-	assert_int_equal(kbs_options_load(config, &options), -ENOENT);
+	assert_int_equal(kbs_options_load(config, NULL, &options), -ENOENT);
 	assert_non_null(strstr(fail_sentence(-ENOENT), "CA file /nowhere/ca.pem"));
 }
 
