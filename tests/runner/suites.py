@@ -128,6 +128,14 @@ def load_broker():
     return Suite("broker", tests, jobs=2)
 
 
+def load_measure():
+    """Logs, evidence and reference values; and cuts while something is measured."""
+    tests = list(cases([sys.executable, str(ROOT / "tests" / "measure")]))
+    for name, path in executables(BUILDS[""], "measure"):
+        tests.append(Test(name, [str(path)], 300))
+    return Suite("measure", tests, jobs=2)
+
+
 def load_vm():
     program = [sys.executable, str(ROOT / "tests" / "vm")]
     # The longest first, so that none of them is left to run alone in the end.
@@ -136,7 +144,7 @@ def load_vm():
 
 
 SUITES = {"checks": load_checks, "unit": load_unit, "s390x": load_s390x, "power": load_power,
-          "broker": load_broker, "vm": load_vm}
+          "broker": load_broker, "measure": load_measure, "vm": load_vm}
 
 
 def load(name):
