@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""The measure suite: logs, evidence and reference values, with the release binary and image-tools on
-this machine. --list, or the name of one case."""
+"""The measure suite: logs, evidence and reference values, with the release binary and image-tools
+on this machine. --list, or the name of one case."""
 
 import importlib
 import pathlib
