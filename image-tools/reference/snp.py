@@ -13,18 +13,17 @@ import hashlib
 import struct
 import uuid
 
-PAGE = 4096
+from . import ovmf
+from .ovmf import PAGE
+
 DIGEST_SIZE = 48
 PAGE_NORMAL, PAGE_VMSA, PAGE_ZERO, PAGE_SECRETS, PAGE_CPUID = 1, 2, 3, 5, 6
 # Of a VMSA no address counts: all ones, as far as an address and a page reach.
 VMSA_ADDRESS = (1 << 48) - PAGE
 
-FOOTER = uuid.UUID("96b582de-1fb2-45f7-baea-a366c55a082d")
 HASH_TABLE = uuid.UUID("7255371f-3a3b-4b04-927b-1da6efa8d454")
 RESET_BLOCK = uuid.UUID("00f771de-1a7e-4fcb-890e-68c77e2fb44e")
 METADATA = uuid.UUID("dc886566-984a-4798-a75e-5585a7bf67cc")
-# From the end of the firmware to the end of the table's last GUID.
-FOOTER_OFFSET = 32
 SECTION_MEMORY, SECTION_SECRETS, SECTION_CPUID, SECTION_CALLING_AREA, SECTION_HASHES = (
     1, 2, 3, 4, 0x10)
 SECTION_PAGES = {SECTION_MEMORY: PAGE_ZERO, SECTION_SECRETS: PAGE_SECRETS,
@@ -76,45 +75,8 @@ class Launch:
             self.add(PAGE_NORMAL, address + at, content[at:at + PAGE])
 
 
-class Firmware:
-    """What OVMF's image says of itself; ValueError for an image that is none."""
-
-    def __init__(self, data):
-        self.data = data
-        if not data or len(data) % PAGE:
-            raise ValueError("the firmware is not a whole number of pages")
-        self.address = (1 << 32) - len(data)
-        self.table = self._read_table()
-
-    def _read_table(self):
-        """{GUID: content}; the table is read from its end."""
-        end = len(self.data) - FOOTER_OFFSET
-        guid, size = self._entry(end)
-        if guid != FOOTER:
-            raise ValueError("the firmware has no table of GUIDs: it is not OVMF")
-        start, at, found = end - size, end - 18, {}
-        if start < 0:
-            raise ValueError("the firmware's table does not fit")
-        while at > start:
-            guid, size = self._entry(at)
-            if size < 18 or at - size < start or guid in found:
-                raise ValueError("the firmware's table is damaged")
-            found[guid] = self.data[at - size:at - 18]
-            at -= size
-        return found
-
-    def _entry(self, end):
-        """GUID and size of the entry that ends at @end."""
-        if end < 18:
-            raise ValueError("the firmware is too short")
-        return (uuid.UUID(bytes_le=self.data[end - 16:end]),
-                int.from_bytes(self.data[end - 18:end - 16], "little"))
-
-    def number(self, guid, what):
-        """The first number of a table entry."""
-        if len(self.table.get(guid, b"")) < 4:
-            raise ValueError(f"the firmware does not say {what}")
-        return int.from_bytes(self.table[guid][:4], "little")
+class Firmware(ovmf.Firmware):
+    """What OVMF says of SEV-SNP."""
 
     def sections(self):
         """(address, size, kind) of each area that SEV needs."""

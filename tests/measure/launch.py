@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """Launch measurements against published known answers."""
 
+import hashlib
 import json
+import pathlib
 import re
 import sys
 
-from case import IMAGE_TOOLS, case, need, need_equal, vectors
+from case import IMAGE_TOOLS, Skip, case, need, need_equal, vectors
 
 sys.path.insert(0, str(IMAGE_TOOLS))
-from reference import snp  # noqa: E402
+from reference import snp, tdx  # noqa: E402
 
 OVMF_DIGEST = ("086e2e9149ebf45abdc3445fba5b2da8270bdbb04094d7a2c37faaa4b24af3aa"
                "16aff8c374c2a55c467a50da6d466b74")
@@ -84,3 +86,56 @@ def snp_inputs(_folder):
                              ({"firmware": firmware[:-1]}, "whole number of pages"),
                              ({"firmware": bytes(4096)}, "not OVMF")):
         refused(lambda change=change: snp.launch_measurement(**{**base, **change}), sentence)
+
+
+def other_mrtd(data):
+    """MRTD by another way: all that is hashed is written down first, and sections are found by
+    their signature, not by the firmware's table."""
+    start = data.rindex(b"TDVF")
+    count = int.from_bytes(data[start + 12:start + 16], "little")
+    stream = bytearray()
+
+    def step(text, address):
+        stream.extend(text + bytes(16 - len(text)) + address.to_bytes(8, "little") + bytes(104))
+
+    for index in range(count):
+        entry = data[start + 16 + 32 * index:start + 48 + 32 * index]
+        offset, size = (int.from_bytes(entry[i:i + 4], "little") for i in (0, 4))
+        address, space = (int.from_bytes(entry[i:i + 8], "little") for i in (8, 16))
+        for page in range(space // 4096):
+            step(b"MEM.PAGE.ADD", address + 4096 * page)
+            if entry[28] & 1:
+                for part in range(16):
+                    at = 4096 * page + 256 * part
+                    step(b"MR.EXTEND", address + at)
+                    stream.extend(data[offset:offset + size][at:at + 256])
+    return hashlib.sha384(stream).digest()
+
+
+OVMF = pathlib.Path("/usr/share/ovmf/OVMF.fd")
+
+
+@case("launch-tdx")
+def tdx_twice(_folder):
+    """No published MRTD of a firmware in Debian is known: two implementations agree, on the real
+    firmware, and the parts count that must."""
+    if not OVMF.exists():
+        raise Skip(f"{OVMF} is missing")
+    firmware = OVMF.read_bytes()
+    value = tdx.mrtd(firmware)
+    need_equal(value.hex(), other_mrtd(firmware).hex(), "MRTD")
+    need(tdx.mrtd(firmware, order="section") != value, "the order of the steps does not count")
+    sections = tdx.Firmware(firmware).sections()
+    need_equal([measured for _, _, measured in sections], [True] + [False] * 5, "measured sections")
+    code = firmware.index(sections[0][1])
+    for at, counts in ((code, True), (len(firmware) - 1, True), (0, False), (code - 1, False)):
+        changed = bytearray(firmware)
+        changed[at] ^= 1
+        need_equal(tdx.mrtd(bytes(changed)) != value, counts, f"byte {at} counts")
+    start = firmware.rindex(b"TDVF")
+    for at, sentence in ((start, "damaged"), (start + 8, "version"), (start + 16 + 3, "not fit"),
+                         (start + 16 + 29, "unknown attribute"), (start + 12 + 1, "damaged")):
+        changed = bytearray(firmware)
+        changed[at] ^= 0x80
+        refused(lambda changed=changed: tdx.mrtd(bytes(changed)), sentence)
+    refused(lambda: tdx.mrtd(bytes(4096)), "not OVMF")
