@@ -101,7 +101,11 @@ def pcrs_bind(pcrs):
 
 
 def check_bound(reference, tee):
-    """ValueError, with the reason, where another command line or initrd would get the key."""
+    """ValueError, with the reason, where another command line or initrd would get the key, or where
+    the reference values are not what they should be.
+
+    For "snp" the member "kernel-hashes" of reference["snp"] has to be true: it says that the
+    measurement is of kernel, initrd and command line too."""
     if not isinstance(reference, dict) or reference.get("cvmroot-reference") != 1:
         raise ValueError("these are not reference values of version 1")
     if tee not in TEES:
@@ -115,6 +119,9 @@ def check_bound(reference, tee):
                          " command line and initrd")
     if tee == "snp":
         check_snp(reference.get("snp", {}))
+    registers(reference, tee, "booted")
+    launch(reference, tee)
+    attestation_keys(reference)
 
 
 def check_snp(values):
