@@ -3,8 +3,9 @@
 more: whatever it does not know is refused when the policy is read, so it never guesses.
 
 Known: one package; import rego.v1; default; complete rules, several with one name too, with bodies;
-:=, ==, !=, <, <=, >, >=, in, not, some ... in, every ... in; references with dots and brackets;
-strings, numbers, true, false, null, arrays, objects; count(), query_reference_value().
+:=, ==, !=, <, <=, >, >=, in, some ... in, every ... in; not before a reference; references with
+dots and brackets; strings, numbers, true, false, null, arrays, objects; count() and
+query_reference_value().
 Meanings: Rego's (Policy Reference of the Open Policy Agent): what is missing makes an expression
 undefined, and a body holds when each of its expressions is defined and not false."""
 
@@ -175,7 +176,7 @@ class Parser:
 
     def expression(self):
         if self.take("not"):
-            return ("not", self.plain())
+            return ("not", self.negated())
         if self.take("some"):
             return ("some", *self.iteration())
         if self.take("every"):
@@ -187,6 +188,14 @@ class Parser:
             self.need(":=")
             return ("assign", name, self.term())
         return self.plain()
+
+    def negated(self):
+        """A reference; what "not" means before more, where a part is undefined, differs from one
+        engine of Rego to the other."""
+        found = self.plain()
+        if found[0] != "reference":
+            raise RegoError("not is known before a reference only")
+        return found
 
     def plain(self):
         """A term, or two compared."""

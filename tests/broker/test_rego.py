@@ -43,7 +43,6 @@ BODIES = (
     ("input.pcr[\"4\"] in {\"k\": \"aa\"}", True),
     ("input.pcr[\"4\"] in \"aaa\"", False),
     ("input.missing in [\"aa\"]", False),
-    ("not input.missing in [\"aa\"]", True),
     ("\"x\" in input.null", False),
     ("\"x\" in input.missing", False),
     ("count(input.list) == 2", True),
@@ -77,11 +76,9 @@ BODIES = (
     ("input.pcr[\"4\"] == query_reference_value(\"single\")", True),
     ("input.pcr[\"4\"] in query_reference_value(\"empty\")", False),
     ("input.pcr[\"4\"] in query_reference_value(\"unset\")", False),
-    ("not input.pcr[\"4\"] in query_reference_value(\"unset\")", True),
     ("data.plugin == \"resource\"; data[\"resource-path\"] == [\"a\", \"b\"]", True),
     ("data.plugin == \"provisioner\"", False),
     ("data.missing", False),
-    ("`raw` == \"raw\"", None),
 )
 DATA = {"plugin": "resource", "resource-path": ["a", "b"]}
 
@@ -123,6 +120,8 @@ REFUSED = (
     ("a := \"\\q\"", "not a string"), ("a := \"x", "is not known"), ("a := 'x'", "is not known"),
     ("a if x.y\n", "x is not known"), ("a if { some x }", "'in' belongs"),
     ("a if { every x in input.y }", "'{' belongs"), ("a if not not input.x", "a term belongs"),
+    ("a if not input.x in [1]", "a reference only"), ("a if not input.x == 1", "a reference only"),
+    ("a if not count(input.x)", "a reference only"), ("a := `raw`", "is not known"),
     ("a := 01", "a line ends"),
 )
 HEAD = "package policy\n\nimport rego.v1\n\n"
@@ -136,11 +135,7 @@ class Meaning(unittest.TestCase):
     def test_bodies(self):
         for body, holds in BODIES:
             with self.subTest(body):
-                if holds is None:
-                    with self.assertRaises(rego.RegoError):
-                        self.value(f"a if {{\n\t{body}\n}}")
-                else:
-                    self.assertIs(self.value(f"a if {{\n\t{body}\n}}"), holds or None)
+                self.assertIs(self.value(f"a if {{\n\t{body}\n}}"), holds or None)
 
     def test_policies(self):
         for text, value in POLICIES:
