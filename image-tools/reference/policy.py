@@ -297,7 +297,6 @@ def resource_policy(reference, tee, resource=None):
     if tee == "tpm" and attestation_keys(reference):
         pinned.append(("claims.ak_public", attestation_keys(reference)))
     conditions = [*resource_conditions(resource),
-                  'input.submods.cpu0["ear.status"] == "affirming"',
                   'every submod in input.submods {', '\tsubmod["ear.status"] == "affirming"', '}',
                   *(f"{claim} in {listing(values)}" for claim, values in pinned)]
     return "\n".join((

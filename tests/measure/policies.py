@@ -156,8 +156,13 @@ def fetch_only(_folder):
         for name in ("pcr04", "pcr09", "pcr11", "pcr12", "pcr15"):
             late = changed(good, (*prefix, name), "ee" * 32)
             need(not server.gives(late, status="affirming"), f"{tee}: {name} is not pinned")
+        some = reference()
+        del some["pcrs"]["sha256"]["4"]["booted"]
+        need_equal(Server(some, tee).status(booted), "contraindicated", f"{tee}, unbound later")
         unknown = changed(booted, (*prefix, "pcr04"), "ee" * 32)
         need_equal(server.status(unknown), "contraindicated", f"{tee}, another boot loader")
+    need(not Server(reference(), "tpm").gives({**good_claims("tpm"), "ak_public": OTHER_KEY},
+                                              status="affirming"), "tpm: the key is not pinned")
     server, good = Server(reference(), "tdx"), good_claims("tdx")
     for name in ("mr_td", "rtmr_1", "rtmr_2", "rtmr_3"):
         late = changed(good, ("quote", "body", name), "ee" * 48)
@@ -225,6 +230,7 @@ REFUSED = (
     ("tpm", ("pcrs", "sha256", "11", "fetch"), ['" ' * 32], "not 32 bytes"),
     ("tpm", ("pcrs", "sha256", "24"), {"fetch": [ZERO]}, "no PCR 24"),
     ("tpm", ("pcrs", "sha256", "011"), {"fetch": [ZERO]}, "no PCR 011"),
+    ("tpm", ("pcrs", "sha256", "11", "booted"), ["0x" + "11" * 31], "PCR 11, booted"),
     ("tpm", ("attestation-keys",), ['"]'], "not base64"),
     ("tpm", ("attestation-keys",), [], "no list"),
     ("tdx", ("tdx", "rtmrs", "1"), None, "RTMR 1 and 2"),
@@ -270,12 +276,14 @@ def refused(call, sentence):
 def same_bytes(_folder):
     """The order, the case and repetitions of values change nothing."""
     values = reference()
-    values["pcrs"]["sha256"]["11"]["fetch"] = ["1a" * 32, "11" * 32]
+    values["pcrs"]["sha256"]["11"]["fetch"] = [f"{number:02x}" * 32 for number in range(9)]
     mixed = {name: values[name] for name in reversed(values)}
     mixed["pcrs"] = {"sha256": {
         number: {state: [value.upper() for value in reversed(known)] * 2
                  for state, known in reversed(states.items())}
         for number, states in reversed(values["pcrs"]["sha256"].items())}}
+    for name, known in rvps.values(mixed, "tpm").items():
+        need_equal(known, sorted(known), name)
     for tee in policy.TEES:
         for one, other in zip(made(values, tee), made(mixed, tee)):
             need_equal(other, one, tee)
