@@ -178,7 +178,7 @@ def claims_rules(tee, claims):
     """Names for the claims of @tee, and for those that servers write in two ways."""
     text = f"claims := {claims}[{quoted(tee)}]\n"
     if tee == "snp":
-        # Trustee 0.21 and before, and after.
+        # Some of Trustee's versions write the report's fields side by side, some as a report.
         text += "\nmeasurement := claims.measurement\n"
         text += "\nmeasurement := claims.evidence.measurement\n"
     return text

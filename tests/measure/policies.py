@@ -258,7 +258,8 @@ def refusals(_folder):
         values = changed(reference(), path, new)
         for number, call in enumerate(emitters(values, tee)):
             need(refused(call, sentence), f"{tee} {path} {new}: emitter {number} makes something")
-    for resource in ("default/luks", "default/luks/%u", "a/b/c/d", 'a/b/c"', "../b/c", "kbs:///a/b"):
+    for resource in ("default/luks", "default/luks/%u", "a/b/c/d", 'a/b/c"', "../b/c",
+                     "kbs:///a/b"):
         need(refused(lambda resource=resource: policy.resource_policy(reference(), "tpm", resource),
                      "names no resource"), resource)
 
