@@ -91,13 +91,13 @@ def attestation_keys(reference):
 
 
 def pcrs_bind(pcrs):
-    """Do these PCRs bind firmware's choice of program, command line and initrd?
+    """Do these PCRs bind the boot loader, the command line and all of the initrd?
 
     PCR 11 alone does not: another boot loader, which PCR 4 would show, can extend it like ours.
-    PCR 12 has to be named because systemd-stub prefers a command line that the loader hands over,
-    and takes credentials and addons, and shows it there only."""
-    return "12" in pcrs and ("4" in pcrs and ("9" in pcrs or "11" in pcrs)
-                             or "7" in pcrs and "11" in pcrs)
+    PCR 12 has to be named because systemd-stub may prefer a command line that the loader hands
+    over, and takes credentials and addons; PCR 13 or 9 because it adds system extensions."""
+    return ("12" in pcrs and ("9" in pcrs or "13" in pcrs)
+            and ("4" in pcrs and ("9" in pcrs or "11" in pcrs) or "7" in pcrs and "11" in pcrs))
 
 
 def check_bound(reference, tee):
@@ -113,7 +113,8 @@ def check_bound(reference, tee):
     found = registers(reference, tee, "fetch")
     if tee in VTPM and not pcrs_bind(found):
         raise ValueError(f"the {BANK} PCRs {', '.join(found)} leave command line or initrd to "
-                         "whoever writes the disk: name PCR 12, and 4 with 9 or 11 (or 7 with 11)")
+                         "whoever writes the disk: name PCR 12, 9 or 13, and 4 with 9 or 11 (or 7 "
+                         "with 11)")
     if tee == "tdx" and not ("1" in found and "2" in found):
         raise ValueError("MRTD measures the firmware only: name RTMR 1 and 2, which measure kernel,"
                          " command line and initrd")

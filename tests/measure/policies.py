@@ -220,10 +220,12 @@ def references(_folder):
 
 REFUSED = (
     ("tpm", ("pcrs", "sha256", "12"), None, "PCR 12"),
-    ("tpm", ("pcrs", "sha256", "4"), None, "PCR 12, and 4"),
+    ("tpm", ("pcrs", "sha256", "4"), None, "and 4 with"),
+    ("tpm", ("pcrs", "sha256", "9"), None, "9 or 13"),
     ("tpm", ("pcrs",), None, "PCR 12"),
     ("tpm", ("pcrs", "sha256"), {"11": {"fetch": [ZERO]}, "12": {"fetch": [ZERO]}}, "4 with 9"),
-    ("tpm", ("pcrs", "sha256"), {"4": {"fetch": [ZERO]}, "12": {"fetch": [ZERO]}}, "9 or 11"),
+    ("tpm", ("pcrs", "sha256"), {"4": {"fetch": [ZERO]}, "12": {"fetch": [ZERO]},
+                                  "13": {"fetch": [ZERO]}}, "9 or 11"),
     ("az-snp-vtpm", ("pcrs", "sha256"), {"9": {"fetch": [ZERO]}, "12": {"fetch": [ZERO]}}, "4"),
     ("az-tdx-vtpm", ("pcrs", "sha256", "11", "fetch"), [], "no list"),
     ("tpm", ("pcrs", "sha256", "11", "fetch"), ["11"], "not 32 bytes"),
@@ -245,6 +247,9 @@ REFUSED = (
     ("tpm", ("cvmroot-reference",), 2, "version 1"),
 )
 
+# Enough, and nothing more than that.
+BOUND = (("4", "9", "12"), ("4", "11", "12", "13"), ("7", "11", "12", "13"), ("7", "9", "11", "12"))
+
 
 def emitters(values, tee):
     return (lambda: policy.check_bound(values, tee), lambda: policy.attestation_policy(values, tee),
@@ -258,6 +263,13 @@ def refusals(_folder):
         values = changed(reference(), path, new)
         for number, call in enumerate(emitters(values, tee)):
             need(refused(call, sentence), f"{tee} {path} {new}: emitter {number} makes something")
+    for pcrs in BOUND:
+        values = changed(reference(), ("pcrs", "sha256"), {n: {"fetch": [ZERO]} for n in pcrs})
+        policy.check_bound(values, "tpm")
+        for name in pcrs:
+            need(refused(lambda values=values, name=name: policy.check_bound(
+                changed(values, ("pcrs", "sha256", name), None), "tpm"), "with 11"),
+                 f"{pcrs} without {name}")
     for resource in ("default/luks", "default/luks/%u", "a/b/c/d", 'a/b/c"', "../b/c",
                      "kbs:///a/b"):
         need(refused(lambda resource=resource: policy.resource_policy(reference(), "tpm", resource),
