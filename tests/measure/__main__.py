@@ -11,6 +11,8 @@ from case import CASES, Skip
 
 # Each registers its cases.
 MODULES = (
+    "launch",
+    "policies",
 )
 SKIP_STATUS = 77
 
