@@ -14,6 +14,7 @@ enum eventlog_kind {
 	EVENTLOG_RTMR, /* of Intel TDX, 0 to 3; the logs call them CC MR 1 to 4 */
 };
 #define EVENTLOG_REGISTERS    24
+#define EVENTLOG_RTMRS	      4
 #define EVENTLOG_LIMIT	      (4 * MIB) /* bytes of one log, with its padding */
 #define EVENTLOG_EVENTS_MAX   16384	/* of all logs together */
 #define EVENTLOG_EV_NO_ACTION 3		/* extends nothing */
@@ -35,6 +36,8 @@ struct eventlog_event {
 	const uint8_t *data; /* event data, or the text of user space; borrowed from the log */
 	size_t data_size;
 	uint64_t offset; /* of the event in its log, for people */
+	/* Of user space: what the record says besides, as it stands; NULL: nothing. Borrowed. */
+	struct json_t *content;
 };
 
 struct eventlog;
@@ -52,7 +55,10 @@ DEFINE_CLEANUP(struct eventlog *, eventlog_free)
  */
 int eventlog_add_firmware(struct eventlog *log, enum eventlog_kind kind, const void *data,
 			  size_t size);
-/* The agent's: entries of the same form without a header, for RTMRs. */
+/*
+ * The agent's: entries of the same form without a header, for RTMRs; those without SHA-384 are for
+ * the PCRs of a vTPM.
+ */
 int eventlog_add_agent(struct eventlog *log, const void *data, size_t size);
 /* systemd's: a JSON text sequence (RFC 7464). Records about NV indices are passed over. */
 int eventlog_add_user(struct eventlog *log, const void *data, size_t size);
