@@ -14,7 +14,6 @@ enum eventlog_kind {
 	EVENTLOG_RTMR, /* of Intel TDX, 0 to 3; the logs call them CC MR 1 to 4 */
 };
 #define EVENTLOG_REGISTERS    24
-#define EVENTLOG_RTMRS	      4
 #define EVENTLOG_LIMIT	      (4 * MIB) /* bytes of one log, with its padding */
 #define EVENTLOG_EVENTS_MAX   16384	/* of all logs together */
 #define EVENTLOG_EV_NO_ACTION 3		/* extends nothing */

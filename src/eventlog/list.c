@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/error.h"
+#include "eventlog/aael.h"
 #include "eventlog/internal.h"
 #include "eventlog/tcg.h"
 
@@ -118,7 +119,7 @@ static int take(void *context, const struct eventlog_event *as_it_stands)
 
 		if (event.index < first ||
 		    event.index - first >=
-			    (event.kind == EVENTLOG_RTMR ? EVENTLOG_RTMRS : EVENTLOG_REGISTERS))
+			    (event.kind == EVENTLOG_RTMR ? RTMR_COUNT : EVENTLOG_REGISTERS))
 			return -EBADMSG;
 		event.index -= first;
 	}
