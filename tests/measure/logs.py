@@ -225,7 +225,8 @@ def agent_entry(text, register=4):
 @case("log-own-events")
 def own_events_are_marked(folder):
     (folder / "user").write_text(
-        record_of(11, "enter-initrd", "phase") + record_of(15, "cvmroot:config:00", "cvmroot-config")
+        record_of(11, "enter-initrd", "phase")
+        + record_of(15, "cvmroot:config:00", "cvmroot-config")
         + record_of(15, "cryptsetup:root:0", "volume-key", "HMAC")
         + record_of(15, "cvmroot:leave", "cvmroot-leave")
         + record_of(15, "machine-id:\x1b[2J", "a\x1b[2Jb"), encoding="utf-8")
