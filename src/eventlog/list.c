@@ -115,13 +115,12 @@ static int take(void *context, const struct eventlog_event *as_it_stands)
 	if (taker->source == EVENTLOG_AGENT && !(event.banks & 1U << HASH_SHA384))
 		event.kind = EVENTLOG_PCR;
 	if (event.type != EVENTLOG_EV_NO_ACTION) {
-		unsigned int first = event.kind == EVENTLOG_RTMR;
+		bool is_rtmr = event.kind == EVENTLOG_RTMR;
 
-		if (event.index < first ||
-		    event.index - first >=
-			    (event.kind == EVENTLOG_RTMR ? RTMR_COUNT : EVENTLOG_REGISTERS))
+		/* Zero becomes the largest number there is. */
+		event.index -= is_rtmr;
+		if (event.index >= (is_rtmr ? RTMR_COUNT : EVENTLOG_REGISTERS))
 			return -EBADMSG;
-		event.index -= first;
 	}
 	return eventlog_append(taker->log, &event);
 }
