@@ -262,7 +262,8 @@ static void phases_without_log(void **state)
 
 static void missing_and_incomplete_logs(void **state)
 {
-	cleanup(freep) char *without = NULL, *cut = NULL, *agent = NULL, *nothing = NULL;
+	cleanup(freep) char *without = NULL, *cut = NULL, *agent = NULL, *nothing = NULL,
+			    *shown = NULL;
 	struct swtpm *swtpm = *state;
 	int code;
 
@@ -280,6 +281,11 @@ static void missing_and_incomplete_logs(void **state)
 	agent = RUN(swtpm, &code, "--verify");
 	assert_int_equal(code, 3);
 	need_text(agent, "the runtime event log (AAEL) is incomplete: a measurement was cut\n");
+	/* Who only looks is told, too. */
+	the_logs.user_incomplete = true;
+	shown = RUN(swtpm, &code, NULL);
+	assert_int_equal(code, EXIT_OK);
+	need_text(shown, "the log of measurements is incomplete: a measurement was cut\n");
 	nothing = RUN(NULL, &code, "--verify");
 	assert_int_equal(code, 3);
 	need_text(nothing, "this machine has no PCRs and no RTMRs to compare the logs with\n");
