@@ -12,6 +12,7 @@ from case import CASES, Skip
 # Each registers its cases.
 MODULES = (
     "launch",
+    "logs",
     "policies",
 )
 SKIP_STATUS = 77
