@@ -11,8 +11,9 @@
 
 static struct {
 	uint8_t values[RTMR_COUNT][RTMR_SIZE];
-	bool lies; /* does nothing, and says that it did */
-	bool mute; /* cannot be read */
+	bool lies;		 /* does nothing, and says that it did */
+	bool mute;		 /* cannot be read ... */
+	unsigned int reads_left; /* ... any more after so many times */
 	unsigned int extended;
 } registers;
 
@@ -21,8 +22,10 @@ static char folder[64], log_path[96], journal_path[96];
 static int read_register(void *context, unsigned int rtmr, uint8_t ret[static RTMR_SIZE])
 {
 	(void)context;
-	if (registers.mute)
+	if (registers.mute && registers.reads_left == 0)
 		return -EIO;
+	if (registers.mute)
+		registers.reads_left--;
 	memcpy(ret, registers.values[rtmr], RTMR_SIZE);
 	return 0;
 }
@@ -232,6 +235,23 @@ static void register_that_cannot_be_read_is_extended(void **state)
 	assert_true(log_is_marked());
 }
 
+/* What was made good is not done again by a journal that tells of the past. */
+static void used_journal_is_gone(void **state)
+{
+	cleanup(writer_done) struct writer log = {};
+
+	(void)state;
+	assert_works(measure_aael_extend(&aael, 2, "cvmroot config 00"));
+	expect_entry(&log, 2, "cvmroot config 00");
+	leave_journal(3, "coco.com pull image", log.size, true);
+	expect_entry(&log, 3, "coco.com pull image");
+	registers.mute = true;
+	registers.reads_left = RTMR_COUNT;
+	assert_int_equal(measure_aael_extend(&aael, 2, "cvmroot failed -"), -EIO);
+	assert_log_is(&log);
+	assert_true(log_is_marked());
+}
+
 #define CASE(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 int main(void)
@@ -248,6 +268,7 @@ int main(void)
 		CASE(strange_log_is_not_followed),
 		CASE(register_that_lies_is_found_out),
 		CASE(register_that_cannot_be_read_is_extended),
+		CASE(used_journal_is_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

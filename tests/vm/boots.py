@@ -7,7 +7,7 @@ import os
 import artefacts
 import disk
 from disk import MIB
-from lab import FIRST_MARKER, PCRS, Lab, blob_file, converted, stub_overlay, unit
+from lab import FIRST_MARKER, PCRS, Lab, blob_file, converted, parse_log, stub_overlay, unit
 from machine import Drive, note, require
 from scenario import scenario
 
@@ -83,6 +83,42 @@ def measured_elsewhere(name):
             for word in words:
                 value = hashlib.sha256(value + hashlib.sha256(word.encode()).digest()).digest()
             require(results[f"pcr={pcr}"] == value, f"PCR {pcr} of a {how} root")
+
+
+PCREXTEND_UNITS = {
+    # As systemd's own, but for the condition: a boot without firmware has no measuring stub.
+    unit("vmtest-pcrextend.socket"): b"""[Unit]
+DefaultDependencies=no
+[Socket]
+ListenStream=/run/systemd/io.systemd.PCRExtend
+FileDescriptorName=varlink
+SocketMode=0600
+Accept=yes
+""",
+    unit("vmtest-pcrextend@.service"): b"""[Unit]
+DefaultDependencies=no
+[Service]
+ExecStart=-/usr/lib/systemd/systemd-pcrextend
+""",
+    unit("cvmroot-boot.service.d/60-vmtest.conf"):
+        b"[Unit]\nRequires=vmtest-pcrextend.socket\nAfter=vmtest-pcrextend.socket\n",
+}
+
+
+@scenario()
+def measured_by_systemd(name):
+    """systemd's service measures for us: the same events and values, and it wrote the records."""
+    lab = Lab(name).make_image().make_tpm()
+    extra = {**artefacts.overlay(lab.suite.rescue), **PCREXTEND_UNITS}
+    for how in "fresh", "reopened":
+        results = lab.boot([f"file={LOG}", "pcr=15"], extra=extra).results()
+        log = results["file=" + LOG]
+        lab.check_events(log, how)
+        require(results["pcr=15"] == lab.expected_pcr15(lab.recover_keys()[1], log), "PCR 15")
+        ours = [record["content"]["string"] for record in parse_log(log)
+                if record["content"].get("eventType")]
+        require(ours == [f"cryptsetup:root:{disk.luks_uuid(lab.disk)}"],
+                f"cvmroot wrote the records of {ours} itself")
 
 
 @scenario()
