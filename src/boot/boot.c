@@ -63,8 +63,7 @@ static int open_tpm(struct boot *boot)
 	if (r == 0)
 		r = tpm_open(&boot->tpm);
 	if (r == -ENODEV && (boot->config->initdata_path || !provider_needs_tpm(boot->config))) {
-		log_info("this machine has no TPM: nothing is measured, and only the key broker "
-			 "knows the root");
+		log_info("this machine has no TPM: only the key broker knows the root");
 		fail_clear();
 		return 0;
 	}
@@ -248,21 +247,48 @@ static int act(struct boot *boot, enum boot_action action, struct root *ret)
 	return -EINVAL;
 }
 
+static int measure_origin(struct boot *boot, const struct root *root)
+{
+	int r = measure_digest(boot->measure, WORD_CONFIG, boot->config->digest,
+			       sizeof(boot->config->digest));
+
+	if (r < 0 || root->how == BOOT_ROOT_REOPENED)
+		return r;
+	return measure_digest(boot->measure, WORD_MANIFEST, boot->manifest->file_digest,
+			      sizeof(boot->manifest->file_digest));
+}
+
+/* Without the UUID: of one image and configuration this event is always the same. */
 static int measure_root(struct boot *boot, const struct root *root)
 {
-	cleanup(freep) char *text = NULL;
+	cleanup(freep) char *content = NULL;
+
+	if (asprintf(&content, "%s:epoch=%llu:provider=%s", boot_root_name(root->how),
+		     (unsigned long long)root->facts.epoch, root->provider) < 0)
+		return -ENOMEM;
+	return measure_word(boot->measure, WORD_ROOT, content);
+}
+
+static int measure_volume(struct boot *boot, const struct root *root)
+{
 	char uuid[UUID_TEXT_SIZE];
 	int r;
 
 	uuid_encode(root->facts.uuid, uuid);
-	if (asprintf(&text, "cvmroot:root:%s:%s:epoch=%llu:provider=%s", boot_root_name(root->how),
-		     uuid, (unsigned long long)root->facts.epoch, root->provider) < 0)
-		return -ENOMEM;
-	r = measure_event(boot->measure, "cvmroot-root", text);
+	r = measure_word(boot->measure, WORD_VOLUME, uuid);
 	if (r < 0)
 		return r;
 	return measure_volume_key(boot->measure, CONFIG_MAPPING, root->facts.uuid,
 				  root->volume_key);
+}
+
+static int measure_all(struct boot *boot, const struct root *root)
+{
+	int r = measure_origin(boot, root);
+
+	if (r == 0)
+		r = measure_root(boot, root);
+	return r < 0 ? r : measure_volume(boot, root);
 }
 
 /* What forbids a second unseal in this boot, read back from the TPM. */
@@ -284,7 +310,7 @@ static int check_closed(struct boot *boot)
 /* Measured before the mapping is there: nothing can be read from a root that nobody knows of. */
 static int open_root(struct boot *boot, const struct root *root)
 {
-	int r = measure_root(boot, root);
+	int r = measure_all(boot, root);
 
 	if (r == 0)
 		r = check_closed(boot);
@@ -294,8 +320,9 @@ static int open_root(struct boot *boot, const struct root *root)
 	if (r < 0)
 		return r;
 	disk_file_free(TAKE_PTR(boot->disk));
-	return luks_header_activate(root->header, boot->partition->path, CONFIG_MAPPING,
-				    root->volume_key);
+	r = luks_header_activate(root->header, boot->partition->path, CONFIG_MAPPING,
+				 root->volume_key);
+	return r < 0 ? r : measure_word(boot->measure, WORD_LEAVE, NULL);
 }
 
 static void describe(struct boot *boot, const struct root *root)
@@ -306,6 +333,15 @@ static void describe(struct boot *boot, const struct root *root)
 	uuid_encode(root->facts.uuid, boot->status.luks_uuid);
 	boot->status.epoch = root->facts.epoch;
 	boot_progress_state(boot, BOOT_DONE);
+}
+
+static int open_measure(struct boot *boot)
+{
+	int r = measure_open(boot->tpm, boot->config, &boot->measure);
+
+	if (r == 0 && measure_lacks_rtmr(boot->measure))
+		log_info("this kernel cannot extend an RTMR (Linux 6.16 can): no event goes there");
+	return r;
 }
 
 static int prepare(struct boot *boot)
@@ -321,7 +357,7 @@ static int prepare(struct boot *boot)
 	if (r == 0)
 		r = tpm2_binding_load(boot->config, &boot->binding);
 	if (r == 0)
-		r = measure_open(boot->tpm, &boot->measure);
+		r = open_measure(boot);
 	if (r == 0)
 		r = boot_bind_initdata(boot);
 	if (r < 0)

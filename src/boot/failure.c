@@ -13,22 +13,21 @@
 /* For measuring and printing together. */
 #define GIVE_UP_SECONDS 30
 
-#define FAILED_TYPE "cvmroot-failed"
-#define FAILED_TEXT "cvmroot:failed"
-
+/* A TPM that does not work must not keep the event from the other registers. */
 static void measure_failure(void)
 {
 	cleanup(measure_freep) struct measure *measure = NULL;
 	cleanup(tpm_freep) struct tpm *tpm = NULL;
 	int r = tpm_open(&tpm);
 
-	/* Without a TPM there is nothing to poison. */
-	if (r == -ENODEV)
-		return;
+	if (r == 0 || r == -ENODEV)
+		r = measure_open(tpm, NULL, &measure);
+	if (r < 0) {
+		log_error("the TPM does not measure the failure: %s", fail_sentence(r));
+		r = measure_open(NULL, NULL, &measure);
+	}
 	if (r == 0)
-		r = measure_open(tpm, &measure);
-	if (r == 0)
-		r = measure_event(measure, FAILED_TYPE, FAILED_TEXT);
+		r = measure_word(measure, WORD_FAILED, NULL);
 	if (r < 0)
 		log_error("the failure could not be measured: %s", fail_sentence(r));
 }

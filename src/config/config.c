@@ -51,6 +51,9 @@ static int set_defaults(struct config *config)
 	config->tee_ak_handle = 0x81010002;
 	config->kbs_deadline_seconds = 600;
 	config->kbs_certificate_dates = true;
+	config->measure_config = config->measure_manifest = 15;
+	config->measure_root = config->measure_leave = 15;
+	config->measure_rtmr = 2;
 	config->failure_action = FAILURE_POWEROFF;
 	r = r < 0 ? r : set_string(&config->partition, "auto");
 	r = r < 0 ? r : set_string(&config->manifest, "/etc/cvmroot/root.manifest");

@@ -69,6 +69,10 @@ struct config {
 	char *tpm2_signature;	  /* path of tpm2-pcr-signature.json */
 	uint32_t tpm2_nv_index;
 
+	/* [measure] */
+	unsigned int measure_config, measure_manifest, measure_root, measure_leave; /* PCRs */
+	unsigned int measure_rtmr; /* of TDX, for all events: 2 or 3 */
+
 	/* [failure] */
 	enum config_failure_action failure_action;
 

@@ -226,6 +226,36 @@ static void show_pcrs(SHOW)
 	fputc(']', out);
 }
 
+/* ---- Registers ---- */
+
+/* What else a PCR is for, which an event there would disturb or which would undo the event. */
+static const struct {
+	uint32_t pcrs;
+	const char *reason;
+} taken_pcrs[] = {
+	{0xff, "the firmware measures into it"},
+	{1U << 8, "it binds initdata"},
+	{1U << 10, "the kernel's IMA measures into it"},
+	{1U << 11, "it holds the boot phases, which signed policies count on"},
+	{1U << 16 | 1U << 23, "anybody can reset it"},
+	{0x3f << 17, "it needs a locality that no operating system has (TPM_RC_LOCALITY)"},
+};
+
+static int read_event_pcr(READ)
+{
+	int64_t pcr = key->value.integer;
+
+	if (pcr < 0 || pcr > 23)
+		return toml_fail(toml, key, "there is no PCR %lld (0..23)", (long long)pcr);
+	for (size_t i = 0; i < ARRAY_SIZE(taken_pcrs); i++)
+		if (taken_pcrs[i].pcrs & 1U << pcr)
+			return toml_fail(toml, key,
+					 "PCR %lld cannot be used: %s; use 9, 12, 13, 14 or 15",
+					 (long long)pcr, taken_pcrs[i].reason);
+	*FIELD(unsigned int, row, config) = (unsigned int)pcr;
+	return 0;
+}
+
 /* ---- The table ---- */
 
 #define AT(field)	 .offset = offsetof(struct config, field)
@@ -270,6 +300,13 @@ const struct config_key config_keys[] = {
 	 AT(kbs_certificate_dates)},
 	{"initdata", "path", TOML_STRING, config_read_path, config_show_string, AT(initdata_path),
 	 .optional = true},
+	{"measure", "config", TOML_INTEGER, read_event_pcr, config_show_number, AT(measure_config)},
+	{"measure", "manifest", TOML_INTEGER, read_event_pcr, config_show_number,
+	 AT(measure_manifest)},
+	{"measure", "root", TOML_INTEGER, read_event_pcr, config_show_number, AT(measure_root)},
+	{"measure", "leave", TOML_INTEGER, read_event_pcr, config_show_number, AT(measure_leave)},
+	{"measure", "rtmr", TOML_INTEGER, config_read_number, config_show_number, AT(measure_rtmr),
+	 2, 3},
 	{"failure", "action", TOML_STRING, read_action, show_action, NO_FIELD},
 };
 const size_t config_keys_count = ARRAY_SIZE(config_keys);

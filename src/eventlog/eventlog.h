@@ -35,6 +35,8 @@ struct eventlog_event {
 	const uint8_t *data; /* event data, or the text of user space; borrowed from the log */
 	size_t data_size;
 	uint64_t offset; /* of the event in its log, for people */
+	/* Of user space: what the record says besides, as it stands; NULL: nothing. Borrowed. */
+	struct json_t *content;
 };
 
 struct eventlog;
@@ -52,7 +54,10 @@ DEFINE_CLEANUP(struct eventlog *, eventlog_free)
  */
 int eventlog_add_firmware(struct eventlog *log, enum eventlog_kind kind, const void *data,
 			  size_t size);
-/* The agent's: entries of the same form without a header, for RTMRs. */
+/*
+ * The agent's: entries of the same form without a header, for RTMRs; those without SHA-384 are for
+ * the PCRs of a vTPM.
+ */
 int eventlog_add_agent(struct eventlog *log, const void *data, size_t size);
 /* systemd's: a JSON text sequence (RFC 7464). Records about NV indices are passed over. */
 int eventlog_add_user(struct eventlog *log, const void *data, size_t size);

@@ -57,7 +57,17 @@ int measure_log_format(const struct measure_record *record, char **ret, size_t *
 	return 0;
 }
 
-static int log_open(const char *path, int *ret)
+/* Whoever could put another file there is root; but a path in /run may be left from anything. */
+static int check_file(int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	return S_ISREG(status.st_mode) && status.st_uid == geteuid() ? 0 : -EPERM;
+}
+
+int measure_log_open(const char *path, int *ret)
 {
 	cleanup(freep) char *copy = strdup(path);
 	cleanup(closep) int fd = -1;
@@ -68,9 +78,12 @@ static int log_open(const char *path, int *ret)
 	r = directory_make(dirname(copy), 0755);
 	if (r < 0)
 		return r;
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_APPEND, 0600);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_APPEND, 0600);
 	if (fd < 0)
 		return -errno;
+	r = check_file(fd);
+	if (r < 0)
+		return r;
 	while (flock(fd, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -101,7 +114,7 @@ int measure_log_extend(const char *path, const struct measure_record *record,
 {
 	cleanup(closep) int fd = -1;
 	struct stat status = {};
-	int r = log_open(path, &fd);
+	int r = measure_log_open(path, &fd);
 
 	if (r == 0 && fstat(fd, &status) < 0)
 		r = -errno;

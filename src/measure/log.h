@@ -4,13 +4,19 @@
 
 #include "base/codec.h"
 #include "crypto/hash.h"
+#include "eventlog/word.h"
 
 /* systemd's user-space measurement log, a JSON text sequence (RFC 7464). */
 #define MEASURE_LOG_PATH "/run/log/systemd/tpm2-measure.log"
+/* The same of cvmroot alone, on a machine without TPM and RTMR. */
+#define MEASURE_OWN_LOG_PATH "/run/cvmroot/measure.log"
 
 /* One measurement, ready to be extended and logged. */
 struct measure_record {
+	enum word word;
+	const char *content; /* or NULL */
 	unsigned int pcr;
+	unsigned int rtmr;
 	uint32_t banks; /* mask of 1 << HASH_... */
 	uint8_t digests[HASH_ALGORITHMS][HASH_MAX_SIZE];
 	const char *type;   /* eventType */
@@ -21,6 +27,12 @@ struct measure_record {
 
 /* The record as a JSON text sequence element (RFC 7464). Pure. The caller frees *ret. */
 int measure_log_format(const struct measure_record *record, char **ret, size_t *ret_size);
+
+/*
+ * Open a log for appending, made when it is not there, and lock it. -EPERM when it is not a regular
+ * file of our own.
+ */
+int measure_log_open(const char *path, int *ret);
 
 /*
  * Extend and append, in systemd's order: lock, mark the log as incomplete (sticky bit), extend,

@@ -3,24 +3,34 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "measure/backend.h"
+#include "config/config.h"
 #include "crypto/volume_key.h"
+#include "measure/backend.h"
 #include "tpm/tpm.h"
 
 #include <string.h>
 #include <time.h>
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
+#define RTMR_DEFAULT 2
 
-/* In order of preference. */
+/* All that the machine has are used, in this order. */
 static const struct measure_backend *const backends[] = {
 	&measure_pcr,
+	&measure_rtmr,
+	&measure_alone,
 };
 
 struct measure {
-	const struct measure_backend *backend; /* NULL: this machine has no register */
+	struct {
+		const struct measure_backend *backend;
+		uint32_t banks;
+	} targets[ARRAY_SIZE(backends)];
+	size_t targets_count;
 	struct tpm *tpm;
-	uint32_t banks;
+	unsigned int pcrs[WORDS];
+	unsigned int rtmr;
+	bool lacks_rtmr;
 	char boot_id[33];
 };
 
@@ -41,7 +51,44 @@ static void read_boot_id(char ret[static 33])
 	hex_encode(uuid, sizeof(uuid), ret);
 }
 
-int measure_open(struct tpm *tpm, struct measure **ret)
+/* The events that close the boot for sealed secrets have no choice. */
+static void set_registers(struct measure *measure, const struct config *config)
+{
+	for (size_t i = 0; i < WORDS; i++)
+		measure->pcrs[i] = TPM_PCR_IDENTITY;
+	measure->pcrs[WORD_INITDATA] = TPM_PCR_INITDATA;
+	measure->rtmr = RTMR_DEFAULT;
+	if (!config)
+		return;
+	measure->pcrs[WORD_CONFIG] = config->measure_config;
+	measure->pcrs[WORD_MANIFEST] = config->measure_manifest;
+	measure->pcrs[WORD_ROOT] = config->measure_root;
+	measure->pcrs[WORD_LEAVE] = config->measure_leave;
+	measure->rtmr = config->measure_rtmr;
+}
+
+static int find_backends(struct measure *measure)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+		uint32_t banks = 0;
+		int r;
+
+		if (backends[i]->only_alone && measure->targets_count > 0)
+			continue;
+		r = backends[i]->probe(measure->tpm, &banks);
+		if (r == -EOPNOTSUPP)
+			measure->lacks_rtmr = true;
+		if (r == -ENODEV || r == -EOPNOTSUPP)
+			continue;
+		if (r < 0)
+			return r;
+		measure->targets[measure->targets_count].backend = backends[i];
+		measure->targets[measure->targets_count++].banks = banks;
+	}
+	return 0;
+}
+
+int measure_open(struct tpm *tpm, const struct config *config, struct measure **ret)
 {
 	cleanup(measure_freep) struct measure *measure = calloc(1, sizeof(*measure));
 	int r;
@@ -50,13 +97,10 @@ int measure_open(struct tpm *tpm, struct measure **ret)
 		return -ENOMEM;
 	measure->tpm = tpm;
 	read_boot_id(measure->boot_id);
-	for (size_t i = 0; i < ARRAY_SIZE(backends) && !measure->backend; i++) {
-		r = backends[i]->probe(tpm, &measure->banks);
-		if (r == 0)
-			measure->backend = backends[i];
-		else if (r != -ENODEV || tpm)
-			return r;
-	}
+	set_registers(measure, config);
+	r = find_backends(measure);
+	if (r < 0)
+		return r;
 	*ret = TAKE_PTR(measure);
 	return 0;
 }
@@ -74,73 +118,91 @@ static uint64_t boottime_microseconds(void)
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Digest each bank by @digest, then extend and log. */
-static int measure_record(struct measure *measure, struct measure_record *record,
-			  int (*digest)(enum hash_algorithm, const struct measure_record *,
-					const struct secret *, uint8_t *),
-			  const struct secret *key)
+bool measure_lacks_rtmr(const struct measure *measure)
 {
-	if (!measure->backend)
-		return 0;
-	record->banks = measure->banks;
-	record->timestamp = boottime_microseconds();
-	memcpy(record->boot_id, measure->boot_id, sizeof(record->boot_id));
+	return measure->lacks_rtmr;
+}
+
+/* Of a volume key's event the digests are HMACs, since the key cannot stand in a log. */
+static int make_digests(struct measure_record *record, const struct secret *key)
+{
+	size_t size = strlen(record->text);
+
 	for (size_t i = 0; i < HASH_ALGORITHMS; i++) {
-		int r;
+		enum hash_algorithm bank = (enum hash_algorithm)i;
+		int r = 0;
 
 		if (!(record->banks & 1U << i))
 			continue;
-		r = digest((enum hash_algorithm)i, record, key, record->digests[i]);
+		if (key)
+			r = hmac_data(bank, key, record->text, size, record->digests[i]);
+		else
+			r = hash_data(bank, record->text, size, record->digests[i]);
 		if (r < 0)
 			return fail(r, "cannot compute the %s digest of a measurement",
-				    hash_name((enum hash_algorithm)i));
+				    hash_name(bank));
 	}
-	return measure->backend->extend(measure->tpm, record);
+	return 0;
 }
 
-static int digest_text(enum hash_algorithm algorithm, const struct measure_record *record,
-		       const struct secret *key, uint8_t *ret)
+static int measure_record(struct measure *measure, struct measure_record *record,
+			  const struct secret *key)
 {
-	(void)key;
-	return hash_data(algorithm, record->text, strlen(record->text), ret);
+	int first = 0;
+	int r;
+
+	record->type = word_event_type(record->word);
+	record->pcr = measure->pcrs[record->word];
+	record->rtmr = measure->rtmr;
+	record->timestamp = boottime_microseconds();
+	memcpy(record->boot_id, measure->boot_id, sizeof(record->boot_id));
+	for (size_t i = 0; i < measure->targets_count; i++) {
+		record->banks = measure->targets[i].banks;
+		r = make_digests(record, key);
+		if (r == 0)
+			r = measure->targets[i].backend->extend(measure->tpm, record);
+		if (first == 0)
+			first = r;
+	}
+	return first;
 }
 
-static int digest_hmac(enum hash_algorithm algorithm, const struct measure_record *record,
-		       const struct secret *key, uint8_t *ret)
+int measure_word(struct measure *measure, enum word word, const char *content)
 {
-	return hmac_data(algorithm, key, record->text, strlen(record->text), ret);
+	cleanup(freep) char *text = NULL;
+	struct measure_record record = {.word = word, .content = content};
+	int r = word_format(word, content, &text);
+
+	if (r < 0)
+		return r;
+	record.text = text;
+	return measure_record(measure, &record, NULL);
 }
 
-int measure_event(struct measure *measure, const char *type, const char *text)
+int measure_digest(struct measure *measure, enum word word, const uint8_t *digest, size_t size)
 {
-	struct measure_record record = {.pcr = TPM_PCR_IDENTITY, .type = type, .text = text};
+	char hex[2 * HASH_MAX_SIZE + 1];
 
-	return measure_record(measure, &record, digest_text, NULL);
+	if (size > HASH_MAX_SIZE)
+		return -EINVAL;
+	hex_encode(digest, size, hex);
+	return measure_word(measure, word, hex);
 }
 
 int measure_initdata(struct measure *measure, const uint8_t *digest, size_t digest_size)
 {
-	static const char word[] = "cvmroot:initdata:";
-	char text[sizeof(word) + 2 * HASH_MAX_SIZE];
-	struct measure_record record = {
-		.pcr = TPM_PCR_INITDATA, .type = "cvmroot-initdata", .text = text};
-
-	if (digest_size > HASH_MAX_SIZE)
-		return -EINVAL;
-	memcpy(text, word, sizeof(word));
-	hex_encode(digest, digest_size, text + strlen(word));
-	return measure_record(measure, &record, digest_text, NULL);
+	return measure_digest(measure, WORD_INITDATA, digest, digest_size);
 }
 
 int measure_volume_key(struct measure *measure, const char *name,
 		       const uint8_t uuid[static UUID_SIZE], const struct secret *volume_key)
 {
-	cleanup(freep) char *word = NULL;
-	struct measure_record record = {.pcr = TPM_PCR_IDENTITY, .type = "volume-key"};
-	int r = volume_key_word(name, uuid, &word);
+	cleanup(freep) char *text = NULL;
+	struct measure_record record = {.word = WORD_VOLUME_KEY};
+	int r = volume_key_word(name, uuid, &text);
 
 	if (r < 0)
 		return r;
-	record.text = word;
-	return measure_record(measure, &record, digest_hmac, volume_key);
+	record.content = record.text = text;
+	return measure_record(measure, &record, volume_key);
 }

@@ -4,25 +4,34 @@
 
 #include "base/codec.h"
 #include "crypto/hash.h"
+#include "eventlog/word.h"
 
 /*
- * Events (cvmroot(7), WHAT IS MEASURED): each is extended into a register and written to the log
- * that verifiers read. The backend is picked from a table: a vTPM's PCR 15, or none.
+ * Events (cvmroot(7), WHAT IS MEASURED): each is extended into every register that the machine has
+ * and written to the log that the register's verifiers read. Without any register there is a log of
+ * our own, which evidence asked for later can bind.
  */
 struct measure;
 
 /*
- * The backend that this machine has; @tpm is borrowed. Only without a TPM (NULL) may there be none:
- * events then go nowhere.
+ * The registers of this machine. @tpm is borrowed; NULL: there is none. @config says which PCR and
+ * RTMR, NULL: the defaults.
  */
 struct tpm;
-int measure_open(struct tpm *tpm, struct measure **ret);
+struct config;
+int measure_open(struct tpm *tpm, const struct config *config, struct measure **ret);
 void measure_free(struct measure *measure);
 DEFINE_CLEANUP(struct measure *, measure_free)
+/* This is a TDX guest whose kernel offers no RTMR. */
+bool measure_lacks_rtmr(const struct measure *measure);
 
-/* An event whose digest is the hash of its text, in every bank. */
-int measure_event(struct measure *measure, const char *type, const char *text);
-/* The digest of an initdata document that the TEE binds elsewhere, as an event in PCR 8. */
+/*
+ * An event. All registers get it, and the first error is returned: what closes the boot must not
+ * depend on the register before it. @content may be NULL; with a digest it is in hex.
+ */
+int measure_word(struct measure *measure, enum word word, const char *content);
+int measure_digest(struct measure *measure, enum word word, const uint8_t *digest, size_t size);
+/* The digest of an initdata document that the TEE binds elsewhere, in PCR 8 alone. */
 int measure_initdata(struct measure *measure, const uint8_t *digest, size_t digest_size);
 /* As tpm2-measure-pcr= of crypttab(5) does: HMAC by the volume key over volume_key_word(). */
 int measure_volume_key(struct measure *measure, const char *name,

@@ -65,7 +65,7 @@ int tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct tpm **ret)
 		return -ENOMEM;
 	}
 	tpm->tcti = tcti;
-	tpm->primary = ESYS_TR_NONE;
+	tpm->primary = tpm->extending = ESYS_TR_NONE;
 	/* No TPM2_Startup: the kernel has done it before it offered the device. */
 	rc = Esys_Initialize(&tpm->esys, tcti, NULL);
 	if (rc != TSS2_RC_SUCCESS)
@@ -85,6 +85,8 @@ void tpm_free(struct tpm *tpm)
 {
 	if (!tpm)
 		return;
+	if (tpm->esys && tpm->extending != ESYS_TR_NONE)
+		(void)Esys_FlushContext(tpm->esys, tpm->extending);
 	if (tpm->esys && tpm->primary != ESYS_TR_NONE && tpm->primary_legacy)
 		(void)Esys_FlushContext(tpm->esys, tpm->primary);
 	Esys_Finalize(&tpm->esys);

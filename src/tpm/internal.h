@@ -17,6 +17,7 @@ struct tpm {
 	ESYS_TR primary;
 	bool primary_legacy;
 	bool primary_rsa;
+	ESYS_TR extending; /* the session of all PCR_Extend, or ESYS_TR_NONE */
 };
 
 /* ESYS's own allocations. */

@@ -128,11 +128,35 @@ int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret)
 	return 0;
 }
 
+/*
+ * Salted where a primary key is known: then nobody can drop the command unseen. Kept, since events
+ * come several at a time.
+ */
+static int get_session(struct tpm *tpm, ESYS_TR *ret)
+{
+	TPM_HANDLE(session, tpm);
+	int r;
+
+	*ret = ESYS_TR_PASSWORD;
+	if (tpm->extending == ESYS_TR_NONE && tpm->primary != ESYS_TR_NONE) {
+		r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
+		if (r < 0)
+			return r;
+		(void)Esys_TRSess_SetAttributes(tpm->esys, session.tr, TPMA_SESSION_CONTINUESESSION,
+						TPMA_SESSION_CONTINUESESSION);
+		tpm->extending = session.tr;
+		session.tr = ESYS_TR_NONE;
+	}
+	if (tpm->extending != ESYS_TR_NONE)
+		*ret = tpm->extending;
+	return 0;
+}
+
 int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		   uint8_t (*digests)[HASH_MAX_SIZE])
 {
 	TPML_DIGEST_VALUES list = {};
-	TPM_HANDLE(session, tpm);
+	ESYS_TR session;
 	TSS2_RC rc;
 	int r;
 
@@ -146,20 +170,13 @@ int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		       hash_size((enum hash_algorithm)i));
 		list.count++;
 	}
-	/* Salted where a primary key is known: then nobody can drop the command unseen. */
-	if (tpm->primary != ESYS_TR_NONE) {
-		r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
-		if (r < 0)
-			return r;
-	}
+	r = get_session(tpm, &session);
+	if (r < 0)
+		return r;
 	/* ESYS numbers the PCRs' handles from zero. */
-	rc = Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr,
-			     session.tr != ESYS_TR_NONE ? session.tr : ESYS_TR_PASSWORD,
-			     ESYS_TR_NONE, ESYS_TR_NONE, &list);
-	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "extending a PCR");
-	session.tr = ESYS_TR_NONE;
-	return 0;
+	rc = Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, session, ESYS_TR_NONE, ESYS_TR_NONE,
+			     &list);
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "extending a PCR");
 }
 
 static bool all_bytes_are(const struct tpm_pcr_values *values, unsigned int pcr, uint8_t byte)

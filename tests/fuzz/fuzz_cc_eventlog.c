@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "fuzz.h"
 
-#include "tee/cc_eventlog.h"
+#include "eventlog/cc_eventlog.h"
 
 #include <string.h>
 

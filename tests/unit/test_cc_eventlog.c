@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/reader.h"
-#include "tee/cc_eventlog.h"
+#include "eventlog/cc_eventlog.h"
 
 #define TRUSTEE	 "trustee/deps/eventlog/test_data/"
 #define GOOGLE	 "go-eventlog/testdata/eventlogs/ccel/"
@@ -212,20 +212,25 @@ static void bad_entries_are_refused(void **state)
 	assert_int_equal(used_size(log, 69 + size, &used), -EBADMSG);
 }
 
-/* Eight digests of known algorithms, and one more. */
-static void many_digests_are_refused(void **state)
+/* One digest of each known algorithm, and then a second one of one. */
+static void second_digests_are_refused(void **state)
 {
-	uint8_t aael[12 + 9 * 22 + 4] = {4, 0, 0, 0, 6};
-	size_t made;
+	static const uint16_t algorithms[][2] = {{0x04, 20}, {0x0b, 32}, {0x0c, 48}, {0x0d, 64},
+						 {0x12, 32}, {0x27, 32}, {0x28, 48}, {0x29, 64}};
+	uint8_t aael[12 + 8 * 2 + 340 + 22 + 4] = {4, 0, 0, 0, 6};
+	size_t made, at = 12;
 	uint8_t *log;
 
 	(void)state;
-	for (size_t i = 0; i < 8; i++)
-		aael[12 + 22 * i] = 4; /* SHA-1 */
+	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
+		aael[at] = (uint8_t)algorithms[i][0];
+		at += 2U + algorithms[i][1];
+	}
 	aael[8] = 8;
-	assert_int_equal(cc_eventlog_make(NULL, 0, aael, sizeof(aael) - 22, &log, &made), 0);
+	assert_int_equal(at + 22 + 4, sizeof(aael));
+	assert_int_equal(cc_eventlog_make(NULL, 0, aael, at + 4, &log, &made), 0);
 	free(log);
-	aael[12 + 22 * 8] = 4;
+	aael[at] = 4; /* SHA-1 again */
 	aael[8] = 9;
 	assert_int_equal(cc_eventlog_make(NULL, 0, aael, sizeof(aael), &log, &made), -EBADMSG);
 }
@@ -281,7 +286,7 @@ int main(void)
 		cmocka_unit_test(agents_own_log_is_taken),
 		cmocka_unit_test(cut_firmware_logs_are_refused),
 		cmocka_unit_test(bad_entries_are_refused),
-		cmocka_unit_test(many_digests_are_refused),
+		cmocka_unit_test(second_digests_are_refused),
 		cmocka_unit_test(cut_runtime_logs_are_refused),
 		cmocka_unit_test(large_logs_are_refused),
 	};

@@ -6,6 +6,8 @@
 
 #include <fcntl.h>
 
+#define TPM_PCRS 24
+
 static int parse(const char *text, struct config **ret)
 {
 	return config_parse(text, strlen(text), "c.toml", ret);
@@ -34,6 +36,11 @@ static void empty_file_has_defaults(void **state)
 	assert_string_equal(config->tpm2_signature, "/.extra/tpm2-pcr-signature.json");
 	assert_int_equal(config->tpm2_nv_index, 0x01805652);
 	assert_int_equal(config->failure_action, FAILURE_POWEROFF);
+	assert_int_equal(config->measure_config, 15);
+	assert_int_equal(config->measure_manifest, 15);
+	assert_int_equal(config->measure_root, 15);
+	assert_int_equal(config->measure_leave, 15);
+	assert_int_equal(config->measure_rtmr, 2);
 	assert_int_equal(config->rule, RULE_ANY);
 	assert_string_equal(config->tee, "auto");
 	assert_int_equal(config->tee_ak_handle, 0x81010002);
@@ -80,6 +87,12 @@ static const char full[] = "[root]\n"
 			   "certificate-dates = false\n"
 			   "[initdata]\n"
 			   "path = '/run/initdata'\n"
+			   "[measure]\n"
+			   "config = 9\n"
+			   "manifest = 12\n"
+			   "root = 13\n"
+			   "leave = 14\n"
+			   "rtmr = 3\n"
 			   "[failure]\n"
 			   "action = \"reboot\"\n";
 
@@ -118,6 +131,11 @@ static void check_full(const struct config *config)
 	assert_int_equal(config->kbs_deadline_seconds, 30);
 	assert_false(config->kbs_certificate_dates);
 	assert_string_equal(config->initdata_path, "/run/initdata");
+	assert_int_equal(config->measure_config, 9);
+	assert_int_equal(config->measure_manifest, 12);
+	assert_int_equal(config->measure_root, 13);
+	assert_int_equal(config->measure_leave, 14);
+	assert_int_equal(config->measure_rtmr, 3);
 }
 
 static void reads_every_key(void **state)
@@ -174,6 +192,7 @@ static const char *const good[] = {
 	"[tpm2]\npcrs = [4, 12]",
 	"[tpm2]\npcrs = [12, 11]",
 	"[tpm2]\nbank = 'sha512'",
+	"[measure]\nconfig = 15\nrtmr = 2",
 };
 
 static void accepts_bounds(void **state)
@@ -295,6 +314,9 @@ static const struct {
 	 "c.toml:2: [tpm2] nv-index: 0x17fffff is not in 0x01800000"},
 	{"[tpm2]\nnv-index = 0x1c00002", "c.toml:2: [tpm2] nv-index: 0x1c00002 is not in"},
 	{"[tpm2]\nnv-index = 0x101805652", "c.toml:2: [tpm2] nv-index: 0x101805652 is not in"},
+	{"[measure]\nvolume = 15", "c.toml:2: [measure] volume: unknown key"},
+	{"[measure]\nrtmr = 1", "c.toml:2: [measure] rtmr: 1 is not in 2..3"},
+	{"[measure]\nrtmr = 4", "c.toml:2: [measure] rtmr: 4 is not in 2..3"},
 	{"[failure]\naction = 'shell'",
 	 "c.toml:2: [failure] action: \"shell\" is unknown; wanted \"poweroff\" or \"reboot\""},
 	{"[failure]\naction = \"\\u001b[2J\"", "c.toml:2: [failure] action: \"?[2J\" is unknown"},
@@ -311,6 +333,42 @@ static void refuses_with_place(void **state)
 		if (strncmp(fail_sentence(-EBADMSG), bad[i].sentence, strlen(bad[i].sentence)) != 0)
 			fail_msg("%s: %s", bad[i].text, fail_sentence(-EBADMSG));
 	}
+}
+
+/* Every PCR is either allowed for an event or refused with what it is for. */
+static const char *const taken[TPM_PCRS] = {
+	[0 ... 7] = "the firmware measures", [8] = "it binds initdata",
+	[10] = "the kernel's IMA",	     [11] = "it holds the boot phases",
+	[16] = "anybody can reset it",	     [17 ... 22] = "it needs a locality",
+	[23] = "anybody can reset it",
+};
+
+static void event_pcr_is_checked(const char *key, int pcr)
+{
+	cleanup(config_freep) struct config *config = NULL;
+	cleanup(freep) char *text = NULL, *sentence = NULL;
+	const char *reason = pcr >= 0 && pcr < TPM_PCRS ? taken[pcr] : "there is no PCR";
+
+	assert_true(asprintf(&text, "[measure]\n%s = %d", key, pcr) > 0);
+	if (!reason) {
+		assert_int_equal(parse(text, &config), 0);
+		return;
+	}
+	assert_true(asprintf(&sentence, "c.toml:2: [measure] %s: ", key) > 0);
+	assert_int_equal(parse(text, &config), -EBADMSG);
+	assert_ptr_equal(strstr(fail_sentence(-EBADMSG), sentence), fail_sentence(-EBADMSG));
+	if (!strstr(fail_sentence(-EBADMSG), reason))
+		fail_msg("%s: %s", text, fail_sentence(-EBADMSG));
+}
+
+static void event_pcrs_are_checked(void **state)
+{
+	static const char *const keys[] = {"config", "manifest", "root", "leave"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		for (int pcr = -1; pcr <= TPM_PCRS; pcr++)
+			event_pcr_is_checked(keys[i], pcr);
 }
 
 static void loads_a_file(void **state)
@@ -346,6 +404,7 @@ int main(void)
 		cmocka_unit_test(public_key_changes_default_pcrs),
 		cmocka_unit_test(accepts_bounds),
 		cmocka_unit_test(refuses_with_place),
+		cmocka_unit_test(event_pcrs_are_checked),
 		cmocka_unit_test(loads_a_file),
 	};
 

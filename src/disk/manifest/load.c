@@ -26,14 +26,18 @@ int manifest_read_file(const char *path, char **ret, size_t *ret_size)
 
 int manifest_load(const char *path, struct manifest **ret)
 {
+	cleanup(manifest_freep) struct manifest *manifest = NULL;
 	cleanup(freep) char *data = NULL;
 	size_t size;
 	int r = manifest_read_file(path, &data, &size);
 
 	if (r < 0)
 		return r;
-	r = manifest_parse(data, size, ret);
+	r = manifest_parse(data, size, &manifest);
+	if (r == 0)
+		r = hash_data(HASH_SHA256, data, size, manifest->file_digest);
 	if (r < 0)
 		return fail(r, "%s: %s", path, fail_sentence(r));
+	*ret = TAKE_PTR(manifest);
 	return 0;
 }

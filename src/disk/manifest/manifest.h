@@ -46,7 +46,9 @@ struct manifest {
 	size_t *first_extent; /* per chunk: the first extent that ends behind its start */
 
 	uint64_t used_bytes;		  /* sum of the extents */
-	uint8_t digest[HASH_SHA256_SIZE]; /* total digest: what the measurement names */
+	uint8_t digest[HASH_SHA256_SIZE]; /* total digest */
+	/* Of all bytes of the file, by manifest_load(): what is measured. */
+	uint8_t file_digest[HASH_SHA256_SIZE];
 };
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#ifndef CVMROOT_TEE_CC_EVENTLOG_H
-#define CVMROOT_TEE_CC_EVENTLOG_H
+#ifndef CVMROOT_EVENTLOG_CC_EVENTLOG_H
+#define CVMROOT_EVENTLOG_CC_EVENTLOG_H
 
 #include "base/macro.h"
 

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "eventlog/tcg.h"
+
+#include <string.h>
+
+/* TCG PC Client Platform Firmware Profile, "Event Types". */
+static const struct {
+	uint32_t type;
+	char name[36];
+} types[] = {
+	{0x00, "EV_PREBOOT_CERT"},
+	{0x01, "EV_POST_CODE"},
+	{0x03, "EV_NO_ACTION"},
+	{0x04, "EV_SEPARATOR"},
+	{0x05, "EV_ACTION"},
+	{0x06, "EV_EVENT_TAG"},
+	{0x07, "EV_S_CRTM_CONTENTS"},
+	{0x08, "EV_S_CRTM_VERSION"},
+	{0x09, "EV_CPU_MICROCODE"},
+	{0x0a, "EV_PLATFORM_CONFIG_FLAGS"},
+	{0x0b, "EV_TABLE_OF_DEVICES"},
+	{0x0c, "EV_COMPACT_HASH"},
+	{0x0d, "EV_IPL"},
+	{0x0e, "EV_IPL_PARTITION_DATA"},
+	{0x0f, "EV_NONHOST_CODE"},
+	{0x10, "EV_NONHOST_CONFIG"},
+	{0x11, "EV_NONHOST_INFO"},
+	{0x12, "EV_OMIT_BOOT_DEVICE_EVENTS"},
+	{0x13, "EV_POST_CODE2"},
+	{0x80000001, "EV_EFI_VARIABLE_DRIVER_CONFIG"},
+	{0x80000002, "EV_EFI_VARIABLE_BOOT"},
+	{0x80000003, "EV_EFI_BOOT_SERVICES_APPLICATION"},
+	{0x80000004, "EV_EFI_BOOT_SERVICES_DRIVER"},
+	{0x80000005, "EV_EFI_RUNTIME_SERVICES_DRIVER"},
+	{0x80000006, "EV_EFI_GPT_EVENT"},
+	{0x80000007, "EV_EFI_ACTION"},
+	{0x80000008, "EV_EFI_PLATFORM_FIRMWARE_BLOB"},
+	{0x80000009, "EV_EFI_HANDOFF_TABLES"},
+	{0x8000000a, "EV_EFI_PLATFORM_FIRMWARE_BLOB2"},
+	{0x8000000b, "EV_EFI_HANDOFF_TABLES2"},
+	{0x8000000c, "EV_EFI_VARIABLE_BOOT2"},
+	{0x8000000d, "EV_EFI_GPT_EVENT2"},
+	{0x80000010, "EV_EFI_HCRTM_EVENT"},
+	{0x800000e0, "EV_EFI_VARIABLE_AUTHORITY"},
+	{0x800000e1, "EV_EFI_SPDM_FIRMWARE_BLOB"},
+	{0x800000e2, "EV_EFI_SPDM_FIRMWARE_CONFIG"},
+};
+
+const char *eventlog_type_name(uint32_t type, char buffer[static 11])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		if (types[i].type == type)
+			return types[i].name;
+	snprintf(buffer, 11, "0x%x", type);
+	return buffer;
+}
+
+/* ---- Text that firmware, or whoever measured, wrote: it may go to a terminal ---- */
+
+static bool is_printable(uint8_t c)
+{
+	return c >= ' ' && c < 0x7f;
+}
+
+/* @step bytes each, of which the first one counts; the length, or 0 when this is no such text. */
+static size_t text_length(const uint8_t *data, size_t size, size_t step)
+{
+	size_t length = 0;
+
+	while (size >= (length + 1) * step && data[length * step] != '\0')
+		length++;
+	for (size_t i = 0; i < length; i++) {
+		uint8_t c = data[i * step];
+
+		if ((!is_printable(c) && c != '\n' && c != '\t') ||
+		    (step == 2 && data[i * step + 1] != 0))
+			return 0;
+	}
+	/* What is behind it may only be its end. */
+	return bytes_are_zero(data + length * step, size - length * step) ? length : 0;
+}
+
+static void put_text(const uint8_t *data, size_t length, size_t step, char *ret, size_t size)
+{
+	size_t n = MIN(length, size - 1);
+
+	for (size_t i = 0; i < n; i++)
+		ret[i] = is_printable(data[i * step]) ? (char)data[i * step] : ' ';
+	ret[n] = '\0';
+}
+
+/* ASCII or UTF-16; anything else is "". */
+static void describe_text(const uint8_t *data, size_t data_size, char *ret, size_t size)
+{
+	size_t wide = text_length(data, data_size, 2);
+
+	if (wide > 1)
+		put_text(data, wide, 2, ret, size);
+	else
+		put_text(data, text_length(data, data_size, 1), 1, ret, size);
+}
+
+/* ---- Events ---- */
+
+/* The parts of the path that are files (UEFI, "Media Device Path"), others left out. */
+static void describe_path(struct reader path, char *ret, size_t size)
+{
+	struct reader node;
+	uint8_t type, subtype;
+	uint16_t length;
+
+	while (reader_u8(&path, &type) == 0 && reader_u8(&path, &subtype) == 0 &&
+	       reader_le16(&path, &length) == 0 && length >= 4 &&
+	       reader_sub(&path, length - 4U, &node) == 0) {
+		if (type != 4 || subtype != 4)
+			continue;
+		describe_text(node.data, node.left, ret, size);
+		size -= strlen(ret);
+		ret += strlen(ret);
+	}
+}
+
+/* UEFI_IMAGE_LOAD_EVENT: where it is, its size, where it was linked to, and its path. */
+static void describe_image(const struct eventlog_event *event, char *ret, size_t size)
+{
+	struct reader reader = reader_init(event->data, event->data_size), path;
+	uint64_t length, path_size;
+
+	if (reader_skip(&reader, 8) < 0 || reader_le64(&reader, &length) < 0 ||
+	    reader_skip(&reader, 8) < 0 || reader_le64(&reader, &path_size) < 0 ||
+	    path_size > SIZE_MAX || reader_sub(&reader, (size_t)path_size, &path) < 0)
+		return;
+	describe_path(path, ret, size);
+	if (ret[0] == '\0')
+		snprintf(ret, size, "%llu bytes", (unsigned long long)length);
+}
+
+static void describe_variable(const struct eventlog_event *event, char *ret, size_t size)
+{
+	struct tcg_variable variable;
+
+	if (tcg_read_variable(event, &variable) == 0)
+		describe_text(variable.name, variable.name_size, ret, size);
+}
+
+/* What was hashed, by the kernel; the text itself, by the agent. Older kernels leave out the tag. */
+static void describe_tagged(const struct eventlog_event *event, char *ret, size_t size)
+{
+	const uint8_t *text = event->data;
+	size_t text_size = event->data_size;
+	uint32_t tag;
+
+	(void)tcg_read_tagged(event, &tag, &text, &text_size);
+	describe_text(text, text_size, ret, size);
+}
+
+/* A size and a name of so many characters, then addresses. */
+static void describe_named(const struct eventlog_event *event, char *ret, size_t size)
+{
+	struct reader reader = reader_init(event->data, event->data_size);
+	const uint8_t *name;
+	uint8_t length;
+
+	if (reader_u8(&reader, &length) == 0 && reader_borrow(&reader, length, &name) == 0)
+		describe_text(name, length, ret, size);
+}
+
+static void describe_blob(const struct eventlog_event *event, char *ret, size_t size)
+{
+	struct reader reader = reader_init(event->data, event->data_size);
+	uint64_t address, length;
+
+	if (reader_le64(&reader, &address) == 0 && reader_le64(&reader, &length) == 0)
+		snprintf(ret, size, "%llu bytes at 0x%llx", (unsigned long long)length,
+			 (unsigned long long)address);
+}
+
+/* UEFI_GPT_DATA: the header, and the number of the entries behind it. */
+static void describe_gpt(const struct eventlog_event *event, char *ret, size_t size)
+{
+	struct reader reader = reader_init(event->data, event->data_size);
+	uint64_t count;
+
+	if (reader_skip(&reader, 92) == 0 && reader_le64(&reader, &count) == 0)
+		snprintf(ret, size, "%llu partitions", (unsigned long long)count);
+}
+
+void eventlog_describe(const struct eventlog_event *event, char *ret, size_t size)
+{
+	ret[0] = '\0';
+	if (event->source == EVENTLOG_USER) {
+		describe_text(event->data, event->data_size, ret, size);
+		return;
+	}
+	switch (event->type) {
+	case TCG_EVENT_TAG:
+		describe_tagged(event, ret, size);
+		break;
+	case 0x80000001:
+	case 0x80000002:
+	case 0x8000000c:
+	case 0x800000e0:
+		describe_variable(event, ret, size);
+		break;
+	case 0x80000003:
+	case 0x80000004:
+	case 0x80000005:
+		describe_image(event, ret, size);
+		break;
+	case 0x80000006:
+	case 0x8000000d:
+		describe_gpt(event, ret, size);
+		break;
+	case 0x80000008:
+		describe_blob(event, ret, size);
+		break;
+	case 0x8000000a:
+	case 0x8000000b:
+		describe_named(event, ret, size);
+		break;
+	default:
+		describe_text(event->data, event->data_size, ret, size);
+	}
+}

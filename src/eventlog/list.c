@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/error.h"
+#include "eventlog/aael.h"
+#include "eventlog/internal.h"
+#include "eventlog/tcg.h"
+
+#include <string.h>
+
+/* The bytes of one log. */
+struct block {
+	struct block *next;
+	uint8_t data[];
+};
+
+struct eventlog {
+	struct eventlog_event *events;
+	size_t count, allocated;
+	struct block *blocks;
+	json_t *records; /* an array: what events of user space point into */
+};
+
+int eventlog_new(struct eventlog **ret)
+{
+	cleanup(eventlog_freep) struct eventlog *log = calloc(1, sizeof(*log));
+
+	if (!log)
+		return -ENOMEM;
+	log->records = json_array();
+	if (!log->records)
+		return -ENOMEM;
+	*ret = TAKE_PTR(log);
+	return 0;
+}
+
+void eventlog_free(struct eventlog *log)
+{
+	if (!log)
+		return;
+	while (log->blocks) {
+		struct block *next = log->blocks->next;
+
+		free(log->blocks);
+		log->blocks = next;
+	}
+	json_decref(log->records);
+	free(log->events);
+	free(log);
+}
+
+int eventlog_append(struct eventlog *log, const struct eventlog_event *event)
+{
+	if (log->count == EVENTLOG_EVENTS_MAX)
+		return fail(-E2BIG, "the event logs have more than %d events", EVENTLOG_EVENTS_MAX);
+	if (log->count == log->allocated) {
+		size_t allocated = MAX(2 * log->allocated, (size_t)64);
+		void *events = reallocarray(log->events, allocated, sizeof(*event));
+
+		if (!events)
+			return -ENOMEM;
+		log->events = events;
+		log->allocated = allocated;
+	}
+	log->events[log->count++] = *event;
+	return 0;
+}
+
+int eventlog_keep(struct eventlog *log, const void *data, size_t size, const uint8_t **ret)
+{
+	struct block *block;
+
+	if (size > EVENTLOG_LIMIT)
+		return fail(-E2BIG, "an event log is longer than %d MiB",
+			    (int)(EVENTLOG_LIMIT / MIB));
+	block = malloc(sizeof(*block) + size);
+	if (!block)
+		return -ENOMEM;
+	if (size > 0)
+		memcpy(block->data, data, size);
+	block->next = log->blocks;
+	log->blocks = block;
+	*ret = block->data;
+	return 0;
+}
+
+int eventlog_keep_record(struct eventlog *log, json_t *record)
+{
+	return json_array_append_new(log->records, record) < 0 ? -ENOMEM : 0;
+}
+
+size_t eventlog_count(const struct eventlog *log)
+{
+	return log->count;
+}
+
+const struct eventlog_event *eventlog_at(const struct eventlog *log, size_t number)
+{
+	return &log->events[number];
+}
+
+struct taker {
+	struct eventlog *log;
+	enum eventlog_kind kind;
+	enum eventlog_source source;
+};
+
+/* Events name a CC measurement register: 1 to 4 are RTMR 0 to 3. */
+static int take(void *context, const struct eventlog_event *as_it_stands)
+{
+	const struct taker *taker = context;
+	struct eventlog_event event = *as_it_stands;
+
+	event.source = taker->source;
+	event.kind = taker->kind;
+	/* On a vTPM CoCo's agent writes the number of a PCR, and no SHA-384. */
+	if (taker->source == EVENTLOG_AGENT && !(event.banks & 1U << HASH_SHA384))
+		event.kind = EVENTLOG_PCR;
+	if (event.type != EVENTLOG_EV_NO_ACTION) {
+		unsigned int first = event.kind == EVENTLOG_RTMR;
+
+		if (event.index < first ||
+		    event.index - first >=
+			    (event.kind == EVENTLOG_RTMR ? RTMR_COUNT : EVENTLOG_REGISTERS))
+			return -EBADMSG;
+		event.index -= first;
+	}
+	return eventlog_append(taker->log, &event);
+}
+
+static int add(struct taker *taker, enum tcg_form form, const void *data, size_t size)
+{
+	const uint8_t *copy;
+	size_t used;
+	int r = eventlog_keep(taker->log, data, size, &copy);
+
+	return r < 0 ? r : tcg_walk(form, copy, size, take, taker, &used);
+}
+
+int eventlog_add_firmware(struct eventlog *log, enum eventlog_kind kind, const void *data,
+			  size_t size)
+{
+	struct taker taker = {.log = log, .kind = kind, .source = EVENTLOG_FIRMWARE};
+
+	return add(&taker, kind == EVENTLOG_RTMR ? TCG_CCEL : TCG_FIRMWARE, data, size);
+}
+
+int eventlog_add_agent(struct eventlog *log, const void *data, size_t size)
+{
+	struct taker taker = {.log = log, .kind = EVENTLOG_RTMR, .source = EVENTLOG_AGENT};
+
+	return add(&taker, TCG_AGENT, data, size);
+}
