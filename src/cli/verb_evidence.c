@@ -20,35 +20,14 @@ struct arguments {
 	bool json;
 };
 
-static int read_hex(const char *text, struct arguments *ret)
+/* What a broker's challenge calls its nonce is bytes, or a document for IBM Secure Execution. */
+static int read_nonce(int option, struct arguments *ret)
 {
-	size_t size = strlen(text) / 2;
-
-	if (size == 0 || size > sizeof(ret->report_data) ||
-	    hex_decode(text, strlen(text), ret->report_data, size) < 0)
-		return verb_usage_error(&verb_evidence,
-					"--report-data wants 1 to %d bytes as hex digits",
-					TEE_REPORT_DATA_SIZE);
-	ret->report_data_size = size;
-	return EXIT_OK;
-}
-
-/* What a broker's challenge calls its nonce: bytes, or a document for IBM Secure Execution. */
-static int read_nonce(const char *text, struct arguments *ret)
-{
-	int r;
-
-	if (text[0] == '{') {
-		ret->challenge = text;
+	if (option == 'n' && optarg[0] == '{' && ret->report_data_size == 0) {
+		ret->challenge = optarg;
 		return EXIT_OK;
 	}
-	r = base64_decode(text, strlen(text), ret->report_data, sizeof(ret->report_data),
-			  &ret->report_data_size);
-	if (r < 0 || ret->report_data_size == 0)
-		return verb_usage_error(&verb_evidence,
-					"--nonce wants 1 to %d bytes as base64 with padding",
-					TEE_REPORT_DATA_SIZE);
-	return EXIT_OK;
+	return verb_report_data(&verb_evidence, option, ret->report_data, &ret->report_data_size);
 }
 
 static int read_option(int option, struct arguments *ret)
@@ -65,10 +44,7 @@ static int read_option(int option, struct arguments *ret)
 		return EXIT_OK;
 	case 'r':
 	case 'n':
-		if (ret->report_data_size > 0)
-			return verb_usage_error(&verb_evidence,
-						"--report-data and --nonce exclude each other");
-		return option == 'r' ? read_hex(optarg, ret) : read_nonce(optarg, ret);
+		return read_nonce(option, ret);
 	default:
 		return EXIT_USAGE;
 	}

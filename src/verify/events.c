@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/error.h"
-#include "base/reader.h"
+#include "eventlog/tcg.h"
 #include "eventlog/word.h"
 #include "verify/internal.h"
 
@@ -15,8 +15,6 @@
 #define PCR_CLOSING 15 /* secrets are sealed to its being zero */
 #define PCRS_OURS   (1U << 9 | 1U << 12 | 1U << 13 | 1U << 14 | 1U << PCR_CLOSING)
 #define RTMRS_OURS  (1U << 2 | 1U << 3)
-#define AGENT_TYPE  6 /* EV_EVENT_TAG */
-#define AGENT_TAG   0x4141454c
 #define CONTENT_MAX 200
 #define KEY_WORD    "cryptsetup:root:"
 #define KEY_DIGEST  ":sha384:"
@@ -48,17 +46,15 @@ static void add_fault(struct events *events, const char *format, ...)
 
 /* ---- Which events are ours ---- */
 
-/* Tag, length and text of the agent's events. */
 static int parse_agent(const struct eventlog_event *event, enum word *ret, const char **content,
 		       size_t *content_size)
 {
-	struct reader reader = reader_init(event->data, event->data_size);
-	uint32_t tag, size;
 	const uint8_t *text;
+	uint32_t tag;
+	size_t size;
 
-	if (event->type != AGENT_TYPE || reader_le32(&reader, &tag) < 0 || tag != AGENT_TAG ||
-	    reader_le32(&reader, &size) < 0 || reader_borrow(&reader, size, &text) < 0 ||
-	    reader_end(&reader) < 0)
+	if (event->type != TCG_EVENT_TAG || tcg_read_tagged(event, &tag, &text, &size) < 0 ||
+	    tag != TCG_AAEL_TAG)
 		return -ENOENT;
 	return word_parse_agent((const char *)text, size, ret, content, content_size);
 }
