@@ -41,6 +41,7 @@ extern const struct verb verb_check_config;
 extern const struct verb verb_status;
 extern const struct verb verb_ak;
 extern const struct verb verb_evidence;
+extern const struct verb verb_log;
 extern const struct verb verb_nameservers;
 extern const struct verb verb_verify;
 

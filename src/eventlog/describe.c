@@ -3,59 +3,102 @@
 
 #include <string.h>
 
-/* TCG PC Client Platform Firmware Profile, "Event Types". */
-static const struct {
-	uint32_t type;
-	char name[36];
-} types[] = {
-	{0x00, "EV_PREBOOT_CERT"},
-	{0x01, "EV_POST_CODE"},
-	{0x03, "EV_NO_ACTION"},
-	{0x04, "EV_SEPARATOR"},
-	{0x05, "EV_ACTION"},
-	{0x06, "EV_EVENT_TAG"},
-	{0x07, "EV_S_CRTM_CONTENTS"},
-	{0x08, "EV_S_CRTM_VERSION"},
-	{0x09, "EV_CPU_MICROCODE"},
-	{0x0a, "EV_PLATFORM_CONFIG_FLAGS"},
-	{0x0b, "EV_TABLE_OF_DEVICES"},
-	{0x0c, "EV_COMPACT_HASH"},
-	{0x0d, "EV_IPL"},
-	{0x0e, "EV_IPL_PARTITION_DATA"},
-	{0x0f, "EV_NONHOST_CODE"},
-	{0x10, "EV_NONHOST_CONFIG"},
-	{0x11, "EV_NONHOST_INFO"},
-	{0x12, "EV_OMIT_BOOT_DEVICE_EVENTS"},
-	{0x13, "EV_POST_CODE2"},
-	{0x80000001, "EV_EFI_VARIABLE_DRIVER_CONFIG"},
-	{0x80000002, "EV_EFI_VARIABLE_BOOT"},
-	{0x80000003, "EV_EFI_BOOT_SERVICES_APPLICATION"},
-	{0x80000004, "EV_EFI_BOOT_SERVICES_DRIVER"},
-	{0x80000005, "EV_EFI_RUNTIME_SERVICES_DRIVER"},
-	{0x80000006, "EV_EFI_GPT_EVENT"},
-	{0x80000007, "EV_EFI_ACTION"},
-	{0x80000008, "EV_EFI_PLATFORM_FIRMWARE_BLOB"},
-	{0x80000009, "EV_EFI_HANDOFF_TABLES"},
-	{0x8000000a, "EV_EFI_PLATFORM_FIRMWARE_BLOB2"},
-	{0x8000000b, "EV_EFI_HANDOFF_TABLES2"},
-	{0x8000000c, "EV_EFI_VARIABLE_BOOT2"},
-	{0x8000000d, "EV_EFI_GPT_EVENT2"},
-	{0x80000010, "EV_EFI_HCRTM_EVENT"},
-	{0x800000e0, "EV_EFI_VARIABLE_AUTHORITY"},
-	{0x800000e1, "EV_EFI_SPDM_FIRMWARE_BLOB"},
-	{0x800000e2, "EV_EFI_SPDM_FIRMWARE_CONFIG"},
-};
+/*
+ * TCG PC Client Platform Firmware Profile, "Event Types": the last byte of each, and its name; those
+ * of UEFI have the highest bit besides.
+ */
+static const char types[] = "\x00"
+			    "EV_PREBOOT_CERT\0"
+			    "\x01"
+			    "EV_POST_CODE\0"
+			    "\x03"
+			    "EV_NO_ACTION\0"
+			    "\x04"
+			    "EV_SEPARATOR\0"
+			    "\x05"
+			    "EV_ACTION\0"
+			    "\x06"
+			    "EV_EVENT_TAG\0"
+			    "\x07"
+			    "EV_S_CRTM_CONTENTS\0"
+			    "\x08"
+			    "EV_S_CRTM_VERSION\0"
+			    "\x09"
+			    "EV_CPU_MICROCODE\0"
+			    "\x0a"
+			    "EV_PLATFORM_CONFIG_FLAGS\0"
+			    "\x0b"
+			    "EV_TABLE_OF_DEVICES\0"
+			    "\x0c"
+			    "EV_COMPACT_HASH\0"
+			    "\x0d"
+			    "EV_IPL\0"
+			    "\x0e"
+			    "EV_IPL_PARTITION_DATA\0"
+			    "\x0f"
+			    "EV_NONHOST_CODE\0"
+			    "\x10"
+			    "EV_NONHOST_CONFIG\0"
+			    "\x11"
+			    "EV_NONHOST_INFO\0"
+			    "\x12"
+			    "EV_OMIT_BOOT_DEVICE_EVENTS\0"
+			    "\x13"
+			    "EV_POST_CODE2\0"
+			    "\x01"
+			    "EV_EFI_VARIABLE_DRIVER_CONFIG\0"
+			    "\x02"
+			    "EV_EFI_VARIABLE_BOOT\0"
+			    "\x03"
+			    "EV_EFI_BOOT_SERVICES_APPLICATION\0"
+			    "\x04"
+			    "EV_EFI_BOOT_SERVICES_DRIVER\0"
+			    "\x05"
+			    "EV_EFI_RUNTIME_SERVICES_DRIVER\0"
+			    "\x06"
+			    "EV_EFI_GPT_EVENT\0"
+			    "\x07"
+			    "EV_EFI_ACTION\0"
+			    "\x08"
+			    "EV_EFI_PLATFORM_FIRMWARE_BLOB\0"
+			    "\x09"
+			    "EV_EFI_HANDOFF_TABLES\0"
+			    "\x0a"
+			    "EV_EFI_PLATFORM_FIRMWARE_BLOB2\0"
+			    "\x0b"
+			    "EV_EFI_HANDOFF_TABLES2\0"
+			    "\x0c"
+			    "EV_EFI_VARIABLE_BOOT2\0"
+			    "\x0d"
+			    "EV_EFI_GPT_EVENT2\0"
+			    "\x10"
+			    "EV_EFI_HCRTM_EVENT\0"
+			    "\xe0"
+			    "EV_EFI_VARIABLE_AUTHORITY\0"
+			    "\xe1"
+			    "EV_EFI_SPDM_FIRMWARE_BLOB\0"
+			    "\xe2"
+			    "EV_EFI_SPDM_FIRMWARE_CONFIG\0";
+#define UEFI_PREFIX "EV_EFI_"
 
 const char *eventlog_type_name(uint32_t type, char buffer[static 11])
 {
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
-		if (types[i].type == type)
-			return types[i].name;
+	const char *name;
+
+	for (const char *at = types; at < types + sizeof(types) - 1; at = name + strlen(name) + 1) {
+		bool is_uefi = strncmp(at + 1, UEFI_PREFIX, strlen(UEFI_PREFIX)) == 0;
+
+		name = at + 1;
+		if (type == ((uint8_t)*at | (is_uefi ? UINT32_C(1) << 31 : 0)))
+			return name;
+	}
 	snprintf(buffer, 11, "0x%x", type);
 	return buffer;
 }
 
 /* ---- Text that firmware, or whoever measured, wrote: it may go to a terminal ---- */
+
+#define TEXT_MIN 4
 
 static bool is_printable(uint8_t c)
 {
@@ -76,8 +119,10 @@ static size_t text_length(const uint8_t *data, size_t size, size_t step)
 		    (step == 2 && data[i * step + 1] != 0))
 			return 0;
 	}
-	/* What is behind it may only be its end. */
-	return bytes_are_zero(data + length * step, size - length * step) ? length : 0;
+	/* GRUB leaves a byte behind its end; of a few characters that would be chance. */
+	return length >= TEXT_MIN || bytes_are_zero(data + length * step, size - length * step)
+		       ? length
+		       : 0;
 }
 
 static void put_text(const uint8_t *data, size_t length, size_t step, char *ret, size_t size)

@@ -61,6 +61,12 @@ int eventlog_add_firmware(struct eventlog *log, enum eventlog_kind kind, const v
 int eventlog_add_agent(struct eventlog *log, const void *data, size_t size);
 /* systemd's: a JSON text sequence (RFC 7464). Records about NV indices are passed over. */
 int eventlog_add_user(struct eventlog *log, const void *data, size_t size);
+/*
+ * A log of which only the bytes are there: of user space by its first byte; else the agent's when
+ * all of it reads so; else RTMRs' when no event has another digest than SHA-384 and no other
+ * register is named; else PCRs'.
+ */
+int eventlog_add_any(struct eventlog *log, const void *data, size_t size);
 
 size_t eventlog_count(const struct eventlog *log);
 const struct eventlog_event *eventlog_at(const struct eventlog *log, size_t number);

@@ -149,3 +149,44 @@ int eventlog_add_agent(struct eventlog *log, const void *data, size_t size)
 
 	return add(&taker, TCG_AGENT, data, size);
 }
+
+/* Would @data be such a log, with events in it? */
+static int try_agent(const void *data, size_t size)
+{
+	cleanup(eventlog_freep) struct eventlog *log = NULL;
+	int r = eventlog_new(&log);
+
+	if (r == 0)
+		r = eventlog_add_agent(log, data, size);
+	return r < 0 ? r : eventlog_count(log) > 0;
+}
+
+static int try_rtmrs(const void *data, size_t size)
+{
+	cleanup(eventlog_freep) struct eventlog *log = NULL;
+	int r = eventlog_new(&log);
+
+	if (r == 0)
+		r = eventlog_add_firmware(log, EVENTLOG_RTMR, data, size);
+	for (size_t i = 0; r == 0 && i < eventlog_count(log); i++)
+		if (log->events[i].type != EVENTLOG_EV_NO_ACTION &&
+		    log->events[i].banks != 1U << HASH_SHA384)
+			r = -EBADMSG;
+	return r < 0 ? r : eventlog_count(log) > 0;
+}
+
+int eventlog_add_any(struct eventlog *log, const void *data, size_t size)
+{
+	int r;
+
+	if (size > 0 && *(const char *)data == RECORD_SEPARATOR)
+		return eventlog_add_user(log, data, size);
+	r = try_agent(data, size);
+	if (r > 0)
+		return eventlog_add_agent(log, data, size);
+	if (r == 0 || r == -EBADMSG)
+		r = try_rtmrs(data, size);
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	return eventlog_add_firmware(log, r > 0 ? EVENTLOG_RTMR : EVENTLOG_PCR, data, size);
+}

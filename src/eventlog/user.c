@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define RECORD_SEPARATOR '\x1e'
-
 static int read_digest(json_t *item, struct eventlog_event *event)
 {
 	json_t *name = NULL, *hex = NULL;

@@ -4,13 +4,16 @@
 
 #include "eventlog/eventlog.h"
 
+#define FIRMWARE_LOG_PATH "/sys/kernel/security/tpm0/binary_bios_measurements"
+#define CCEL_PATH	  "/sys/firmware/acpi/tables/data/CCEL"
+
 /* The event logs of this machine as they lie in its files; NULL where there is none. */
 struct machine_logs {
-	char *firmware; /* TCG2: /sys/kernel/security/tpm0/binary_bios_measurements */
+	char *firmware; /* TCG2: FIRMWARE_LOG_PATH */
 	size_t firmware_size;
-	char *ccel; /* TDX firmware's: /sys/firmware/acpi/tables/data/CCEL, padding cut off */
+	char *ccel; /* TDX firmware's: CCEL_PATH, padding cut off */
 	size_t ccel_size;
-	char *agent; /* AAEL: /run/attestation-agent/eventlog */
+	char *agent; /* AAEL_PATH */
 	size_t agent_size;
 	/* MEASURE_LOG_PATH; on a machine without TPM and RTMR the one that cvmroot keeps alone. */
 	char *user;
@@ -22,6 +25,8 @@ void machine_logs_done(struct machine_logs *logs);
 
 /* Root is needed. Logs that are not there are no error; -EACCES, -E2BIG, -EIO with a sentence. */
 int machine_logs_load(struct machine_logs *ret);
+/* The same of the machine whose files lie below the folder @root. */
+int machine_logs_load_below(const char *root, struct machine_logs *ret);
 /* All of them in one list, in the order in which they were extended; see eventlog.h for errors. */
 int machine_logs_parse(const struct machine_logs *logs, struct eventlog **ret);
 

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "measure/aael.h"
 #include "measure/backend.h"
+#include "measure/rtmr.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -44,6 +45,11 @@ static int rtmr_read(void *context, unsigned int rtmr, uint8_t ret[static RTMR_S
 
 	(void)context;
 	return r < 0 ? r : rtmr_result(pread(fd, ret, RTMR_SIZE, 0), rtmr, "read");
+}
+
+int measure_rtmr_read(unsigned int rtmr, uint8_t ret[static RTMR_SIZE])
+{
+	return rtmr_read(NULL, rtmr, ret);
 }
 
 /* The whole digest at once, at offset zero: the kernel takes nothing else. */

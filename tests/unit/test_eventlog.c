@@ -813,6 +813,7 @@ static void events_are_described(void **state)
 	check_description(5, "414243", "ABC");
 	check_description(13, "410042004300", "ABC");
 	check_description(13, "4100420043000000", "ABC");
+	check_description(5, "4142434400ff", "ABCD");
 	check_description(5, "41420043", "");	 /* something is behind its end */
 	check_description(5, "411b5b326a", "");	 /* what a terminal would obey */
 	check_description(5, "410a4200", "A B"); /* one line */
