@@ -187,7 +187,7 @@ const struct verb verb_verify = {
 		"\n"
 		"Options:\n"
 		"  --reference FILE\n"
-		"                 the expected values, from image-tools/measure --format json\n"
+		"                 the expected values, as image-tools/measure writes them\n"
 		"  --nonce BASE64 the nonce that the evidence was asked for with; without it nothing\n"
 		"                 says that the evidence is not an old one\n"
 		"  --report-data HEX\n"
