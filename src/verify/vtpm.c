@@ -134,6 +134,7 @@ int tpm_check_evidence(const struct verify_input *input, const struct reference 
 		{"tpm_quote", JSON_OBJECT, true, &quote_json},
 		{"ak_public", JSON_STRING, true, &key_json},
 	};
+	static const char signer[] = "by a TPM key that the reference names";
 	uint8_t key[KEY_LIMIT];
 	const uint8_t *signature;
 	size_t key_size, signature_size;
@@ -153,7 +154,7 @@ int tpm_check_evidence(const struct verify_input *input, const struct reference 
 	if (r == 0)
 		r = check_known(reference, key_json);
 	ret->report_data_fitted = true;
-	(void)snprintf(ret->signer, sizeof(ret->signer), "by a TPM key that the reference names");
+	memcpy(ret->signer, signer, sizeof(signer));
 	return r;
 }
 

@@ -718,8 +718,8 @@ def agent_stories(good):
         text[:-1] + ("0" if text[-1] != "0" else "1"))), None, {"root": FAILS}
     yield "another domain", [logs.AgentEvent(event.data[8:].decode().replace("cvmroot", "me", 1))
                              for event in good], None, nothing
-    yield "another tag", [logs.AgentEvent(event.data[8:].decode(), tag=1) for event in good], None, \
-        nothing
+    yield "another tag", [logs.AgentEvent(event.data[8:].decode(), tag=1)
+                          for event in good], None, nothing
     for rtmr in (0, 1):
         moved = copy.deepcopy(good)
         moved[CONFIG].rtmr = rtmr
