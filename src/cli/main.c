@@ -9,9 +9,9 @@
 
 /* In the order of --help. */
 static const struct verb *const verbs[] = {
-	&verb_boot,   &verb_fail,  &verb_manifest,    &verb_check_config,
-	&verb_status, &verb_fetch, &verb_evidence,    &verb_log,
-	&verb_ak,     &verb_reset, &verb_nameservers,
+	&verb_boot,   &verb_fail,  &verb_manifest, &verb_check_config,
+	&verb_status, &verb_fetch, &verb_evidence, &verb_log,
+	&verb_verify, &verb_ak,	   &verb_reset,	   &verb_nameservers,
 };
 
 static int print_help(void)

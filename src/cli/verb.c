@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
+#include "base/codec.h"
 #include "base/error.h"
 #include "cli/verbs.h"
+#include "tee/tee.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -56,6 +58,26 @@ int verb_option(const struct verb *verb, int argc, char **argv, const struct opt
 	else if (option == '?')
 		option_error(verb, argv, options);
 	return option == ':' ? '?' : option;
+}
+
+int verb_report_data(const struct verb *verb, int option, uint8_t *ret, size_t *ret_size)
+{
+	size_t length = strlen(optarg), size = length / 2;
+	int r;
+
+	if (*ret_size > 0)
+		return verb_usage_error(verb, "--report-data and --nonce exclude each other");
+	if (option == 'n')
+		r = base64_decode(optarg, length, ret, TEE_REPORT_DATA_SIZE, &size);
+	else
+		r = size > TEE_REPORT_DATA_SIZE ? -E2BIG : hex_decode(optarg, length, ret, size);
+	if (r < 0 || size == 0)
+		return verb_usage_error(verb, "%s wants 1 to %d bytes as %s",
+					option == 'n' ? "--nonce" : "--report-data",
+					TEE_REPORT_DATA_SIZE,
+					option == 'n' ? "base64 with padding" : "hex digits");
+	*ret_size = size;
+	return EXIT_OK;
 }
 
 #define INITRD_MARK "/etc/initrd-release"

@@ -43,6 +43,7 @@ extern const struct verb verb_ak;
 extern const struct verb verb_evidence;
 extern const struct verb verb_log;
 extern const struct verb verb_nameservers;
+extern const struct verb verb_verify;
 
 /*
  * 0 in an initrd, by systemd's mark of one; else -EOPNOTSUPP: what ends a boot must not end a
@@ -55,6 +56,11 @@ int verb_require_initrd(const struct verb *verb);
  * optind on). A mistake is printed and gives '?': the verb then returns EXIT_USAGE.
  */
 int verb_option(const struct verb *verb, int argc, char **argv, const struct option *options);
+/*
+ * optarg of --report-data ('r': hex) or --nonce ('n': base64) into @ret, which has room for
+ * TEE_REPORT_DATA_SIZE bytes. An exit code; both, or one twice, is a mistake.
+ */
+int verb_report_data(const struct verb *verb, int option, uint8_t *ret, size_t *ret_size);
 /* Print a mistake in the use of @verb, and where to read more; returns EXIT_USAGE. */
 int verb_usage_error(const struct verb *verb, const char *format, ...) printf_like(2, 3);
 

@@ -90,8 +90,7 @@ int tpm_rsassa_parse(const void *data, size_t size, const uint8_t **ret, size_t 
 	return 0;
 }
 
-/* Does the quote speak for these values? */
-static int check_values(const struct tpm_attest *attest, const struct tpm_pcr_values *values)
+int tpm_attest_check_pcrs(const struct tpm_attest *attest, const struct tpm_pcr_values *values)
 {
 	uint8_t digest[HASH_SHA256_SIZE];
 	int r;
@@ -125,5 +124,5 @@ int tpm_quote_check(const struct tpm_quote *quote, const void *nonce, size_t non
 	if (attest.nonce_size != nonce_size || memcmp(attest.nonce, nonce, nonce_size) != 0)
 		return fail(-ESTALE, "the TPM's quote is about another nonce than the one given: "
 				     "something replays an old quote");
-	return check_values(&attest, &quote->pcrs);
+	return tpm_attest_check_pcrs(&attest, &quote->pcrs);
 }

@@ -78,6 +78,8 @@ struct tpm_attest {
 };
 /* -EBADMSG unless exactly a quote. */
 int tpm_attest_parse(const void *data, size_t size, struct tpm_attest *ret);
+/* Does it speak for these values of all SHA-256 PCRs? -EKEYREJECTED: of others; -EREMCHG. */
+int tpm_attest_check_pcrs(const struct tpm_attest *attest, const struct tpm_pcr_values *values);
 /* The RSA signature in a TPMT_SIGNATURE, borrowed. -EOPNOTSUPP unless RSASSA with SHA-256. */
 int tpm_rsassa_parse(const void *data, size_t size, const uint8_t **ret, size_t *ret_size);
 
