@@ -2,7 +2,6 @@
 """A unified kernel image: what firmware, systemd-stub and the kernel measure when it boots."""
 
 import re
-import struct
 
 from . import Refused
 from .pe import Program
@@ -22,6 +21,8 @@ SECTIONS = {
 EXTRA = ((".pcrsig", "tpm2-pcr-signature.json"), (".pcrpkey", "tpm2-pcr-public-key.pem"))
 EXTRA_257 = ((".osrel", "os-release"), (".profile", "profile"))
 
+STUB_SECTIONS = (".text", ".rodata", ".data")
+
 # A kernel says in its own EFI stub what it measures: these are in it, uncompressed.
 LOAD_OPTIONS_NAME = b"LOADED_IMAGE::LoadOptions\0"
 INITRD_NAME = b"Linux initrd\0"
@@ -36,6 +37,17 @@ LEAVING_DATA = (b"Exit Boot Services Invocation", b"Exit Boot Services Returned 
 
 def knows_cc(data):
     return all(half in data for half in CC_PROTOCOL)
+
+
+def section_events(stub, content):
+    """@content: a function from the name of a section to its bytes, or None."""
+    events = []
+    for name in SECTIONS[stub]:
+        data = content(name)
+        if data is not None:
+            events += [Event(f"stub: the name {name}", name.encode() + b"\0"),
+                       Event(f"stub: the section {name}", data)]
+    return events
 
 
 def cpio_entry(inode, mode, links, name, data):
@@ -79,11 +91,7 @@ class Uki:
         return self.program.content(name) or None
 
     def find_stub(self):
-        text = self.content(".sdmagic")
-        if text is None:
-            # Debian 12's is among the other data.
-            text = self.program.data
-        found = re.search(rb"#### LoaderInfo: systemd-stub (\d+)", text)
+        found = re.search(rb"#### LoaderInfo: systemd-stub (\d+)", self.content(".sdmagic") or b"")
         if not found:
             raise Refused(f"{self.name} has another EFI stub than systemd's; what it measures is "
                           "not known")
@@ -97,8 +105,8 @@ class Uki:
     # --- The events, in their order ---
 
     def firmware_events(self, secure_boot):
-        """PCR 4, by a firmware made of EDK II. With Secure Boot the stub takes over the check of the
-        kernel in it, and with the check the firmware's measurement."""
+        """PCR 4, by a firmware made of EDK II. With Secure Boot the stub takes the check of the
+        kernel in it upon itself, and so the firmware measures only the UKI."""
         return [Event("firmware: calls a boot option", CALLING),
                 Event("firmware: separator", SEPARATOR), *self.program_events(secure_boot)]
 
@@ -119,13 +127,7 @@ class Uki:
 
     def stub_events(self):
         """PCR 11."""
-        events = []
-        for name in SECTIONS[self.stub]:
-            content = self.content(name)
-            if content is not None:
-                events += [Event(f"stub: the name {name}", name.encode() + b"\0"),
-                           Event(f"stub: the section {name}", content)]
-        return events
+        return section_events(self.stub, self.content)
 
     def kernel_events(self):
         """PCR 9, or None when nothing can be said: the caller tells by unpredictable()."""
@@ -173,8 +175,7 @@ class Uki:
 
     def rtmr2_gap(self):
         """Why RTMR 2 of a TDX machine without a TPM cannot be predicted, or None."""
-        stub_text = self.program.data.replace(self.kernel, b"", 1)
-        if not knows_cc(stub_text):
+        if not knows_cc(b"".join(self.content(name) or b"" for name in STUB_SECTIONS)):
             return f"systemd-stub {self.stub} measures nothing on TDX; 256 or later is needed"
         return self.unpredictable()
 
@@ -182,11 +183,3 @@ class Uki:
         if self.rtmr2_gap():
             return None
         return self.stub_events() + (self.kernel_events() if knows_cc(self.kernel) else [])
-
-
-def kernel_version(kernel):
-    """Of an x86 kernel, as it tells it itself; None otherwise."""
-    if kernel[0x202:0x206] != b"HdrS":
-        return None
-    offset = struct.unpack_from("<H", kernel, 0x20E)[0] + 0x200
-    return kernel[offset:offset + 128].split(b"\0")[0].decode("ascii", "replace")

@@ -258,7 +258,7 @@ class Values:
         """The value after each event, as far as they are known."""
         for count, event in enumerate(later, 1):
             if event is None:
-                yield "    volume and volume key, of each machine its own; what follows is not known"
+                yield "    volume and volume key: of each machine its own"
                 return
             yield f"    {event.text}"
             yield f"  {replay([*before, *later[:count]], bank).hex()}"
