@@ -11,6 +11,7 @@ from case import CASES, Skip
 
 # Each registers its cases.
 MODULES = (
+    "reference_values",
 )
 SKIP_STATUS = 77
 
