@@ -29,8 +29,8 @@ def program(sections, trailing=b""):
     optional = struct.pack("<HBBIIIII", 0x20B, 2, 40, len(body), 0, 0, SECTION_ALIGNMENT,
                            SECTION_ALIGNMENT)
     optional += struct.pack("<QIIHHHHHHIIIIHHQQQQII", 0x140000000, SECTION_ALIGNMENT,
-                            FILE_ALIGNMENT, 0, 0, 0, 0, 1, 0, 0, address, HEADERS_SIZE, 0, 10, 0x160,
-                            0, 0, 0, 0, 0, 16)
+                            FILE_ALIGNMENT, 0, 0, 0, 0, 1, 0, 0, address, HEADERS_SIZE, 0, 10,
+                            0x160, 0, 0, 0, 0, 0, 16)
     optional += bytes(16 * 8)
     header = struct.pack("<HHIIIHH", 0x8664, len(sections), 0, 0, 0, len(optional), 0x206)
     start = b"MZ" + bytes(58) + struct.pack("<I", 64)
