@@ -11,6 +11,8 @@ from case import CASES, Skip
 
 # Each registers its cases.
 MODULES = (
+    "launch",
+    "policies",
     "reference_values",
 )
 SKIP_STATUS = 77
