@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tempfile
 import uuid
+import zlib
 
 from . import Refused
 
@@ -63,6 +64,7 @@ class PartitionTable:
     UEFI_GPT_DATA)."""
 
     def __init__(self, data, name):
+        self.data, self.name = data, name
         header = data[SECTOR:SECTOR + GPT_HEADER]
         if header[:8] != b"EFI PART" or struct.unpack_from("<I", header, 12)[0] != GPT_HEADER:
             raise Refused(f"{name} has no GPT")
@@ -71,14 +73,41 @@ class PartitionTable:
             raise Refused(f"the GPT of {name} has a form that is not known")
         entries = [data[table * SECTOR + size * index:][:size] for index in range(count)]
         self.entries = [entry for entry in entries if any(entry[:16])]
+        self.table, self.table_size = table * SECTOR, count * size
         self.event = header + struct.pack("<Q", len(self.entries)) + b"".join(self.entries)
 
-    def esp(self, name):
+    def grown(self, disk_size):
+        """The table on a disk of that many bytes, after cvmroot has let the root partition, which
+        is the last one, have all of it: whole MiB, and nothing changes for less."""
+        data = bytearray(self.data)
+        sectors = disk_size // SECTOR
+        last_usable = sectors - 2 - self.table_size // SECTOR
+        starts = {struct.unpack_from("<Q", data, at + 32)[0]: at
+                  for at in range(self.table, self.table + self.table_size, 128)
+                  if any(data[at:at + 16])}
+        start = max(starts)
+        old_size = struct.unpack_from("<Q", data, starts[start] + 40)[0] + 1 - start
+        new_size = (last_usable + 1 - start) * SECTOR // MIB * MIB // SECTOR
+        if new_size < old_size:
+            raise Refused(f"{self.name} does not fit on a disk of {disk_size} bytes")
+        if (new_size - old_size) * SECTOR < MIB:
+            return self
+        struct.pack_into("<Q", data, starts[start] + 40, start + new_size - 1)
+        table = bytes(data[self.table:self.table + self.table_size])
+        struct.pack_into("<I", data, SECTOR + 88, zlib.crc32(table))
+        struct.pack_into("<Q", data, SECTOR + 32, sectors - 1)
+        struct.pack_into("<Q", data, SECTOR + 48, last_usable)
+        struct.pack_into("<I", data, SECTOR + 16, 0)
+        struct.pack_into("<I", data, SECTOR + 16,
+                         zlib.crc32(bytes(data[SECTOR:SECTOR + GPT_HEADER])))
+        return PartitionTable(bytes(data), self.name)
+
+    def esp(self):
         """Start and size in bytes."""
         found = [entry for entry in self.entries
                  if uuid.UUID(bytes_le=bytes(entry[:16])) == ESP_TYPE]
         if len(found) != 1:
-            raise Refused(f"{name} has {len(found)} EFI system partitions; one is expected")
+            raise Refused(f"{self.name} has {len(found)} EFI system partitions; one is expected")
         first, last = struct.unpack_from("<QQ", found[0], 32)
         return first * SECTOR, (last + 1 - first) * SECTOR
 
@@ -114,15 +143,15 @@ class Esp:
 
 
 def read_image(image):
-    """The boot program of a disk image, and the event data of its partition table."""
+    """The boot program and the partition table of a disk image."""
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(
             tempfile.TemporaryDirectory(prefix="cvmroot-measure-")))
         table = PartitionTable(read_disk(image, 0, MIB, folder), image)
-        start, size = table.esp(image)
+        start, size = table.esp()
         esp = folder / "esp"
         esp.write_bytes(read_disk(image, start, size, folder))
-        return Esp(esp, image).boot_program(), table.event
+        return Esp(esp, image).boot_program(), table
 
 
 # --- The initrd ---

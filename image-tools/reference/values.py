@@ -84,16 +84,18 @@ def unique(values):
 
 
 class Values:
-    """@manifest: its digest in hex, or None. @partition_table: event data, or None."""
+    """@manifest: its digest in hex, or None. @table: the image's partition table, or None.
+    @disk_size: of the machine's disk, or None."""
 
-    def __init__(self, uki, settings, manifest, volume=None, secure_boot=False,
-                 partition_table=None, phases=LATER_PHASES):
+    def __init__(self, uki, settings, manifest, volume=None, secure_boot=False, table=None,
+                 disk_size=None, phases=LATER_PHASES):
         self.uki = uki
         self.settings = settings
         self.manifest = manifest
         self.volume = volume
         self.secure_boot = secure_boot
-        self.partition_table = partition_table
+        self.table = table
+        self.disk_size = disk_size
         self.phases = phases
         self.pcrs = [self.pcr4(), self.pcr9(), self.pcr11(), *map(self.zero_pcr, (12, 13, 15))]
         self.rtmrs = [self.rtmr1(), self.rtmr2(), self.rtmr3()]
@@ -178,18 +180,21 @@ class Values:
     def rtmr1(self):
         gap, events = self.rtmr1_gap(), None
         if not gap:
+            tables = [self.table]
+            if self.settings.grow:
+                tables.append(self.table.grown(self.disk_size))
             # Newer firmware has a separator in it, older has none.
-            events = [self.uki.rtmr1_events(self.secure_boot, self.partition_table, separator)
-                      for separator in (True, False)]
+            events = [self.uki.rtmr1_events(self.secure_boot, table.event, separator)
+                      for table in tables for separator in (True, False)]
         return self.with_own(Register("RTMR", 1, events, gap, changes="any change of the UKI, the "
                                       "partition table; Secure Boot, on or off"))
 
     def rtmr1_gap(self):
-        if not self.partition_table:
+        if not self.table:
             return "the partition table is measured into it: give the whole image with --image"
-        if self.settings.grow:
-            return ("the partition table is measured into it, and the configuration lets the root "
-                    "partition grow: it changes in the first boot; set grow = false")
+        if self.settings.grow and not self.disk_size:
+            return ("the partition table is measured into it, and the first boot lets the root "
+                    "partition grow: give --disk-size, or set grow = false")
         return None
 
     def rtmr2(self):
@@ -201,6 +206,12 @@ class Values:
 
     def rtmr3(self):
         return self.with_own(Register("RTMR", 3, [[]], changes="agents of the running system"))
+
+    def gaps(self, pcrs):
+        """A sentence for each register that is left out."""
+        return [f"{register.kind} {register.number} is not predicted: {register.gap}"
+                for register in [*self.pcrs, *self.rtmrs]
+                if register.fetch is None and (register.kind == "RTMR" or register.number in pcrs)]
 
     # --- The file ---
 

@@ -485,23 +485,52 @@ def from_image(folder):
     efi.run("qemu-img", "convert", "-O", "qcow2", disk, other)
     alone, whole = reference_of("--uki", path), reference_of("--image", disk)
     need("1" not in alone["tdx"]["rtmrs"], "a UKI alone has a partition table")
-    data = disk.read_bytes()
-    table = data[512:512 + 92] + struct.pack("<Q", 2) + data[1024:1024 + 256]
+    need_equal(whole["tdx"]["rtmrs"].pop("1")["fetch"], rtmr1(path, gpt_event(disk.read_bytes())),
+               "RTMR 1")
+    need_equal(whole, alone, "values of the image")
+    need_equal(measure("--image", other), measure("--image", disk), "values of the qcow2 image")
+
+
+@case("reference-image-grows", timeout=120)
+def image_grows(folder):
+    """The table as libfdisk leaves it, which cvmroot lets the root partition grow by, too."""
+    path, disk = write_uki(folder, config=b"[root]\ngrow = true\n"), folder / "disk"
+    efi.write_disk(disk, path.read_bytes())
+    need("1" not in reference_of("--image", disk)["tdx"]["rtmrs"],
+         "RTMR 1 is named although the partition table will change")
+    refused("--disk-size, or set grow = false", "--image", disk, "--format", "resource-policy",
+            "--tee", "tdx")
+    size = 48 << 20
+    found = reference_of("--image", disk, "--disk-size", "48M")["tdx"]["rtmrs"]["1"]["fetch"]
+    policy = measure("--image", disk, "--disk-size", "48M", "--format", "resource-policy",
+                     "--tee", "tdx")
+    need(policy[0] == 0 and all(value in policy[1] for value in found), f"the policy: {policy}")
+    before = gpt_event(disk.read_bytes())
+    os.truncate(disk, size)
+    # What is there behind the start of the root, less the backup table, in whole MiB: 12.
+    subprocess.run(["sfdisk", "--quiet", "-N", "2", str(disk)], check=True, input=b", 24576",
+                   capture_output=True)
+    after = gpt_event(disk.read_bytes())
+    need(before != after, "the table did not change")
+    need_equal(found, [value for table in (before, after) for value in rtmr1(path, table)],
+               "RTMR 1")
+    same = reference_of("--image", disk, "--disk-size", str(size + 512))
+    need_equal(same["tdx"]["rtmrs"]["1"]["fetch"], rtmr1(path, after), "RTMR 1, nothing to gain")
+    refused("does not fit", "--image", disk, "--disk-size", "40M")
+
+
+def gpt_event(data):
+    return data[512:512 + 92] + struct.pack("<Q", 2) + data[1024:1024 + 256]
+
+
+def rtmr1(path, table):
     programs = [pe.Program(path.read_bytes(), "").digest("sha384"),
                 pe.Program(efi.kernel(), "").digest("sha384")]
     ends = hashes("sha384", b"Exit Boot Services Invocation",
                   b"Exit Boot Services Returned with Success")
     calling, separator = hashes("sha384", b"Calling EFI Application from Boot Option", bytes(4))
     rest = [*hashes("sha384", table), *programs, *ends]
-    need_equal(whole["tdx"]["rtmrs"].pop("1")["fetch"],
-               [extend("sha384", calling, separator, *rest), extend("sha384", calling, *rest)],
-               "RTMR 1")
-    need_equal(whole, alone, "values of the image")
-    need_equal(measure("--image", other), measure("--image", disk), "values of the qcow2 image")
-
-    efi.write_disk(disk, write_uki(folder, config=b"[root]\ngrow = true\n").read_bytes())
-    need("1" not in reference_of("--image", disk)["tdx"]["rtmrs"],
-         "RTMR 1 is named although the partition table will change")
+    return [extend("sha384", calling, separator, *rest), extend("sha384", calling, *rest)]
 
 
 @case("reference-image-refused", timeout=120)
