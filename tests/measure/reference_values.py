@@ -14,6 +14,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import uuid
 
 import efi
 from case import IMAGE_TOOLS, Skip, case, need, need_equal, vectors
@@ -21,7 +22,7 @@ from case import IMAGE_TOOLS, Skip, case, need, need_equal, vectors
 sys.path.insert(0, str(IMAGE_TOOLS))
 
 # pylint: disable=wrong-import-position
-from reference import Refused, pe, registers, uki
+from reference import Refused, pe, registers, snp, uki
 
 MEASURE = IMAGE_TOOLS / "measure"
 APPEND_INITRD = IMAGE_TOOLS / "append-initrd"
@@ -233,22 +234,31 @@ def broken_programs(_):
     start = struct.unpack_from("<I", good, 0x3C)[0]
     count = struct.unpack_from("<H", good, start + 6)[0]
     table = start + 24 + struct.unpack_from("<H", good, start + 20)[0]
-    defects = {
-        "no magic": (0, b"XX"), "header outside": (0x3C, b"\xff\xff\xff\x7f"),
-        "no PE": (start, b"XX"), "other optional header": (start + 24, b"\x07\x01"),
-        "many sections": (start + 6, b"\xff\xff"), "headers outside": (start + 84, b"\xff" * 4),
-        "no directories": (start + 24 + 108, b"\0" * 4),
-        "section outside": (table + 20, b"\xff\xff\xff\x7f"),
-        "signature larger than the file": (start + 24 + 112 + 36, b"\xff\xff\xff\x7f"),
-        "two kernels": (table + 40, b".linux\0\0"),
-        "no stub": (table + 80, b".sdmagix"),
-        "larger in memory": (table + 40 * (count - 1) + 8, b"\xff\xff\xff\x7f"),
-    }
-    for name, (offset, data) in defects.items():
+    large = b"\xff\xff\xff\x7f"
+    defects = [
+        (0, b"XX", "not an EFI program"), (start, b"XX", "not an EFI program"),
+        (0x3C, large, "not an EFI program"), (start + 24, b"\x07\x01", "optional header 0x107"),
+        (start + 6, b"\xff\xff", "section table"), (start + 84, large, "section table"),
+        (start + 24 + 108, b"\4\0\0\0", "no place for a signature"),
+        (start + 20, b"\x88\0", "no place for a signature"),
+        (table + 20, large, r"section \.text of uki is cut off"),
+        (start + 24 + 112 + 36, large, "signature of uki overlap"),
+        (table + 40, b".linux\0\0", r"has 2 sections \.linux"),
+        (table + 80, b".sdmagix", "another EFI stub"),
+        (table + 40 * (count - 1) + 8, large, "larger in memory"),
+        (table + 40 * 3, b".profile", "several profiles"),
+    ]
+    for offset, data, pattern in defects:
         bad = good[:offset] + data + good[offset + len(data):]
-        with contextlib.suppress(Refused):
-            uki.Uki(bad, name).program.digest("sha256")
-            need(False, f"{name}: is taken")
+        try:
+            uki.Uki(bad, "uki").program.digest("sha256")
+        except Refused as error:
+            need(re.search(pattern, str(error)), f"wanted {pattern!r}: {error}")
+        else:
+            need(False, f"{pattern!r}: is taken")
+    empty = uki.Uki(efi.uki(cmdline=b""), "uki")
+    need(empty.command_line is None and ".cmdline" not in
+         {event.text.split()[-1] for event in empty.stub_events()}, "an empty section is measured")
 
 
 # --- The values of a UKI ---
@@ -409,6 +419,57 @@ def own_events(folder):
     need_equal(reference_of("--uki", path, *options)["volume"],
                {"uuid": [number], "volume-key": {bank: [value.hexdigest()]
                                                  for bank, value in own.items()}}, "volume")
+
+
+@case("reference-update")
+def update(folder):
+    """A UKI without a manifest cannot convert; other registers by configuration; other kernels."""
+    found = reference_of("--uki", write_uki(folder, manifest=None))["events"]
+    need_equal((found["how"], "manifest" in found), (["reopened"], False), "without a manifest")
+    (folder / "root.manifest").write_bytes(MANIFEST)
+    need_equal(reference_of("--uki", folder / "uki", "--manifest", folder / "root.manifest")
+               ["events"]["manifest"], [hashlib.sha256(MANIFEST).hexdigest()], "--manifest")
+
+    path = write_uki(folder, config=b"[measure]\nrtmr = 3\n")
+    rtmrs = reference_of("--uki", path)["tdx"]["rtmrs"]
+    need_equal(rtmrs["2"]["booted"], rtmrs["2"]["fetch"], "RTMR 2, with events in RTMR 3")
+    need_equal(rtmrs["3"], {"fetch": ["00" * 48]}, "RTMR 3, with events in it")
+
+    line = (efi.COMMAND_LINE + "\0").encode("utf-16-le")
+    old = efi.program([(".text", b"LOADED_IMAGE::LoadOptions\0")])
+    need_equal(pcr(reference_of("--uki", write_uki(folder, linux=old)), 9),
+               [extend("sha256", *hashes("sha256", line))], "a kernel that measures no initrd")
+    older = efi.program([(".text", b"a kernel")])
+    need_equal(pcr(reference_of("--uki", write_uki(folder, linux=older)), 9), ["00" * 32],
+               "a kernel that measures nothing")
+
+
+@case("reference-keys")
+def keys(folder):
+    efi.run("openssl", "genpkey", "-algorithm", "RSA", "-out", folder / "key")
+    efi.run("openssl", "pkey", "-in", folder / "key", "-pubout", "-out", folder / "public")
+    der = efi.run("openssl", "pkey", "-in", folder / "key", "-pubout", "-outform", "DER")
+    path = write_uki(folder)
+    need_equal(reference_of("--uki", path, "--attestation-key", folder / "public")
+               ["attestation-keys"], [base64.b64encode(der).decode()], "the attestation key")
+    refused("is not a public key", "--uki", path, "--attestation-key", folder / "key")
+
+
+@case("reference-firmware")
+def firmware(folder):
+    """What binds kernel and command line besides the firmware, and what does not."""
+    path, code = write_uki(folder), vectors("virtee-sev/tests/measurement/ovmf_AmdSev_suffix.bin")
+    machine = ["--firmware", code, "--vcpus", "2", "--vcpu-type", "EPYC-Milan"]
+    for kernel, options in ((None, []), (path.read_bytes(), ["--kernel-hashes"])):
+        value = snp.launch_measurement(code.read_bytes(), 2, "EPYC-Milan", 1, kernel)
+        wanted = {"measurement": [value.hex()], **({"kernel-hashes": True} if kernel else {})}
+        need_equal(reference_of("--uki", path, *machine, *options)["snp"], wanted, f"{options}")
+    for form in POLICIES:
+        policy = ["--uki", path, *machine, "--format", form, "--tee", "snp"]
+        refused("binds the firmware only", *policy)
+        status, output, error = measure(*policy, "--kernel-hashes")
+        need_equal((status, error, bool(output)), (0, "", True), form)
+    refused("TDX metadata does not fit", "--uki", path, "--firmware", code)
 
 
 # --- One change at a time ---
@@ -572,8 +633,12 @@ def refusals(folder):
     need_equal(reference_of("--uki", write_uki(folder, config=b'[initdata]\npath = "/a"\n'),
                             "--config", folder / "other.toml")["events"]["config"],
                [hashlib.sha256(b"[root]\n").hexdigest()], "the configuration of an initdata")
-    for words in (["--format", "rvps"], ["--pcrs", "8"], ["--vcpus", "2"],
-                  ["--volume-key-digest", "sha256:00"], ["--kernel-hashes"]):
+    digest = "sha256:" + "00" * 32
+    for words in (["--format", "rvps"], ["--pcrs", "8"], ["--disk-size", "many"],
+                  ["--firmware", path, "--vcpus", "2"], ["--vcpus", "2", "--vcpu-type", "EPYC"],
+                  ["--volume-key-digest", digest], ["--uuid", "x"], ["--image", path],
+                  ["--uuid", str(uuid.UUID(int=1)), "--volume-key-digest", digest[:-1]],
+                  ["--firmware", path, "--kernel-hashes"], ["--kernel-hashes"]):
         status, output, _ = measure("--uki", path, *words)
         need_equal((status, output), (2, ""), f"usage {words}")
 
@@ -632,9 +697,15 @@ def initrd_files(folder):
     need_equal(reference["events"]["manifest"], [hashlib.sha256(MANIFEST).hexdigest()],
                "the manifest")
     # The files of another archive in the middle are not ours.
-    for bad in (initrd + b"more", initrd + b"x" * 512, initrd[:-512],
+    moved = b"x" * 256 + initrd
+    longer = bytearray(initrd)
+    longer[initrd.rindex(b"TRAILER!!!") + 20] = 1
+    folder_kind = initrd.replace(b"000081A4", b"000041A4")
+    for bad in (initrd + b"more", initrd + b"x" * 512, initrd[:-512], moved, bytes(longer),
+                folder_kind,
                 initrd.replace(b"etc/cvmroot/cvmroot.toml", b"etc/cvmroot/cvmroot.tomx"),
                 initrd.replace(b"070701", b"070702")):
         refused("has no cvmroot.toml", "--uki", write_uki(folder, initrd=bad))
+    need(folder_kind != initrd, "the mode of a file was not found")
     need_equal(reference_of("--uki", write_uki(folder, initrd=initrd))["events"]["config"],
                [config], "the configuration")
