@@ -91,13 +91,13 @@ def attestation_keys(reference):
 
 
 def pcrs_bind(pcrs):
-    """Do these PCRs bind firmware's choice of program, command line and initrd?
+    """Do these PCRs bind the boot loader, the command line and all of the initrd?
 
     PCR 11 alone does not: another boot loader, which PCR 4 would show, can extend it like ours.
-    PCR 12 has to be named because systemd-stub prefers a command line that the loader hands over,
-    and takes credentials and addons, and shows it there only."""
-    return "12" in pcrs and ("4" in pcrs and ("9" in pcrs or "11" in pcrs)
-                             or "7" in pcrs and "11" in pcrs)
+    PCR 12 has to be named because systemd-stub may prefer a command line that the loader hands
+    over, and takes credentials and addons; PCR 13 or 9 because it adds system extensions."""
+    return ("12" in pcrs and ("9" in pcrs or "13" in pcrs)
+            and ("4" in pcrs and ("9" in pcrs or "11" in pcrs) or "7" in pcrs and "11" in pcrs))
 
 
 def check_bound(reference, tee):
@@ -113,7 +113,8 @@ def check_bound(reference, tee):
     found = registers(reference, tee, "fetch")
     if tee in VTPM and not pcrs_bind(found):
         raise ValueError(f"the {BANK} PCRs {', '.join(found)} leave command line or initrd to "
-                         "whoever writes the disk: name PCR 12, and 4 with 9 or 11 (or 7 with 11)")
+                         "whoever writes the disk: name PCR 12, 9 or 13, and 4 with 9 or 11 (or 7 "
+                         "with 11)")
     if tee == "tdx" and not ("1" in found and "2" in found):
         raise ValueError("MRTD measures the firmware only: name RTMR 1 and 2, which measure kernel,"
                          " command line and initrd")
@@ -178,7 +179,7 @@ def claims_rules(tee, claims):
     """Names for the claims of @tee, and for those that servers write in two ways."""
     text = f"claims := {claims}[{quoted(tee)}]\n"
     if tee == "snp":
-        # Trustee 0.21 and before, and after.
+        # Some of Trustee's versions write the report's fields side by side, some as a report.
         text += "\nmeasurement := claims.measurement\n"
         text += "\nmeasurement := claims.evidence.measurement\n"
     return text
@@ -297,7 +298,6 @@ def resource_policy(reference, tee, resource=None):
     if tee == "tpm" and attestation_keys(reference):
         pinned.append(("claims.ak_public", attestation_keys(reference)))
     conditions = [*resource_conditions(resource),
-                  'input.submods.cpu0["ear.status"] == "affirming"',
                   'every submod in input.submods {', '\tsubmod["ear.status"] == "affirming"', '}',
                   *(f"{claim} in {listing(values)}" for claim, values in pinned)]
     return "\n".join((

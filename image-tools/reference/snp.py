@@ -3,10 +3,10 @@
 Firmware ABI Specification, AMD 56860: SNP_LAUNCH_UPDATE, PAGE_INFO; AMD64 Architecture Programmer's
 Manual, volume 2, appendix B: the VMSA; OVMF: ResetVector and its table of GUIDed structures).
 
-Each page that the host hands over takes one step: digest = SHA-384(PAGE_INFO), where PAGE_INFO holds
-the digest so far, the SHA-384 of the page, its type and its guest-physical address. The order is
-the one of QEMU (or of EC2): firmware, hashes of kernel, initrd and command line, the areas that the
-firmware's metadata names, one VMSA for each processor.
+Each page that the host hands over takes one step: digest = SHA-384(PAGE_INFO), where PAGE_INFO
+holds the digest so far, the SHA-384 of the page, its type and its guest-physical address. The order
+is the one of QEMU (or of EC2): firmware, hashes of kernel, initrd and command line, the areas that
+the firmware's metadata names, one VMSA for each processor.
 """
 
 import hashlib

@@ -247,7 +247,7 @@ class Parser:
         path = []
         while self.peek()[1] in (".", "[") and self.peek()[0] == "mark":
             if self.next()[1] == ".":
-                path.append(("value", self.next()[1] if self.peek()[0] == "name" else self.name()))
+                path.append(("value", self.name()))
             else:
                 path.append(self.term())
                 self.need("]")

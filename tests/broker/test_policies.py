@@ -6,15 +6,18 @@ import base64
 import json
 import pathlib
 import sys
+import tempfile
 import unittest
 
 import simulate
+import tee_roots
 from harness import Client, Running
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "image-tools"))
 from reference import policy, rvps  # noqa: E402
 
 ZERO = "00" * 32
+RTMRS = [bytes([number]) * 48 for number in (0, 1, 2, 0)]
 AFFIRM_PCR_11 = """\
 package policy
 
@@ -47,9 +50,11 @@ def encoded(text):
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-class Policies(unittest.TestCase):
-    def setUp(self):
-        self.running = self.enterContext(Running())
+class Administered(unittest.TestCase):
+    """A broker with one secret, and its administrator."""
+
+    def start(self, **options):
+        self.running = self.enterContext(Running(**options))
         self.running.store.secrets["default/luks/root"] = b"secret"
         self.tpm = simulate.Tpm()
 
@@ -81,6 +86,11 @@ class Policies(unittest.TestCase):
 
     def logged(self, event):
         return [line for line in self.running.log.lines if line["event"] == event][-1]
+
+
+class Policies(Administered):
+    def setUp(self):
+        self.start()
 
     def test_attestation_policy(self):
         self.resource(ALLOW_AFFIRMING)
@@ -167,6 +177,56 @@ class Policies(unittest.TestCase):
         self.tpm.extend(15, b"volume")
         self.fetch(401)
         self.assertEqual(self.logged("attest")["claims"]["pcr15"], self.tpm.pcrs[15].hex())
+
+
+class Platforms(Administered):
+    """The policies that image-tools makes, on simulated platforms."""
+
+    def setUp(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        tee_roots.make(self.folder)
+        self.start(roots=[self.folder])
+
+    def set_policies(self, tee):
+        values = {"cvmroot-reference": 1,
+                  "pcrs": {"sha256": {str(n): {"fetch": [ZERO]} for n in (4, 9, 11, 12)}},
+                  "tdx": {"mrtd": ["22" * 48],
+                          "rtmrs": {str(n): {"fetch": [RTMRS[n].hex()]} for n in (1, 2)}},
+                  "snp": {"measurement": ["11" * 48], "kernel-hashes": True}}
+        self.attestation(policy.attestation_policy(values, tee))
+        self.resource(policy.resource_policy(values, tee))
+        self.post("reference-value", rvps.message(values, tee))
+
+    def ask(self, tee, evidence, status):
+        with Client(self.running.port) as client:
+            client.auth(tee=tee)
+            answer = client.attest(evidence(client.digest()))
+            self.assertEqual(answer[0], 200, self.logged("attest"))
+            self.assertEqual(client.get()[0], status, self.logged("attest"))
+
+    def test_snp(self):
+        self.set_policies("snp")
+        self.ask("snp", lambda d: simulate.snp(self.folder, d), 200)
+        self.set_policies("tdx")
+        self.ask("snp", lambda d: simulate.snp(self.folder, d), 401)
+
+    def test_tdx(self):
+        self.set_policies("tdx")
+        self.ask("tdx", lambda d: simulate.tdx(self.folder, d, rtmrs=RTMRS), 200)
+        late = [*RTMRS[:2], bytes([9]) * 48, RTMRS[3]]
+        self.ask("tdx", lambda d: simulate.tdx(self.folder, d, rtmrs=late), 401)
+        debugged = b"\1" + bytes(7)
+        self.ask("tdx", lambda d: simulate.tdx(self.folder, d, rtmrs=RTMRS, attributes=debugged),
+                 401)
+
+    def test_azure(self):
+        for tee in ("az-snp-vtpm", "az-tdx-vtpm"):
+            tpm = simulate.Tpm()
+            with self.subTest(tee):
+                self.set_policies(tee)
+                self.ask(tee, lambda d: simulate.azure(self.folder, tee, d, tpm=tpm), 200)
+                tpm.extend(15, b"volume")
+                self.ask(tee, lambda d: simulate.azure(self.folder, tee, d, tpm=tpm), 401)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import rego
 
 INPUT = {"pcr": {"4": "aa", "11": "bb"}, "list": ["x", "y"], "no": False, "zero": 0, "text": "xyz",
          "submods": {"cpu0": {"ear.status": "affirming"}, "gpu0": {"ear.status": "affirming"}},
-         "some": [{"a": 1}, {"b": 2}], "null": None}
+         "some": [{"a": 1}, {"b": 2}], "nothing": None}
 REFERENCES = {"pcr": ["aa", "cc"], "single": "aa", "empty": []}
 
 # Body of a rule, and whether it holds.
@@ -24,8 +24,8 @@ BODIES = (
     ("input.zero", True),
     ("input.zero == false", False),
     ("not input.zero", False),
-    ("input.null", True),
-    ("input.null == null", True),
+    ("input.nothing", True),
+    ("input.nothing == null", True),
     ("input.missing == null", False),
     ("not input.missing", True),
     ("not input.missing.deeper", True),
@@ -43,7 +43,7 @@ BODIES = (
     ("input.pcr[\"4\"] in {\"k\": \"aa\"}", True),
     ("input.pcr[\"4\"] in \"aaa\"", False),
     ("input.missing in [\"aa\"]", False),
-    ("\"x\" in input.null", False),
+    ("\"x\" in input.nothing", False),
     ("\"x\" in input.missing", False),
     ("count(input.list) == 2", True),
     ("count(input.submods) > 1", True),
@@ -122,6 +122,7 @@ REFUSED = (
     ("a if { every x in input.y }", "'{' belongs"), ("a if not not input.x", "a term belongs"),
     ("a if not input.x in [1]", "a reference only"), ("a if not input.x == 1", "a reference only"),
     ("a if not count(input.x)", "a reference only"), ("a := `raw`", "is not known"),
+    ("a if input.null", "a name belongs"), ("a if input.some", "a name belongs"),
     ("a := 01", "a line ends"),
 )
 HEAD = "package policy\n\nimport rego.v1\n\n"

@@ -156,8 +156,13 @@ def fetch_only(_folder):
         for name in ("pcr04", "pcr09", "pcr11", "pcr12", "pcr15"):
             late = changed(good, (*prefix, name), "ee" * 32)
             need(not server.gives(late, status="affirming"), f"{tee}: {name} is not pinned")
+        some = reference()
+        del some["pcrs"]["sha256"]["4"]["booted"]
+        need_equal(Server(some, tee).status(booted), "contraindicated", f"{tee}, unbound later")
         unknown = changed(booted, (*prefix, "pcr04"), "ee" * 32)
         need_equal(server.status(unknown), "contraindicated", f"{tee}, another boot loader")
+    need(not Server(reference(), "tpm").gives({**good_claims("tpm"), "ak_public": OTHER_KEY},
+                                              status="affirming"), "tpm: the key is not pinned")
     server, good = Server(reference(), "tdx"), good_claims("tdx")
     for name in ("mr_td", "rtmr_1", "rtmr_2", "rtmr_3"):
         late = changed(good, ("quote", "body", name), "ee" * 48)
@@ -215,16 +220,19 @@ def references(_folder):
 
 REFUSED = (
     ("tpm", ("pcrs", "sha256", "12"), None, "PCR 12"),
-    ("tpm", ("pcrs", "sha256", "4"), None, "PCR 12, and 4"),
+    ("tpm", ("pcrs", "sha256", "4"), None, "and 4 with"),
+    ("tpm", ("pcrs", "sha256", "9"), None, "9 or 13"),
     ("tpm", ("pcrs",), None, "PCR 12"),
     ("tpm", ("pcrs", "sha256"), {"11": {"fetch": [ZERO]}, "12": {"fetch": [ZERO]}}, "4 with 9"),
-    ("tpm", ("pcrs", "sha256"), {"4": {"fetch": [ZERO]}, "12": {"fetch": [ZERO]}}, "9 or 11"),
+    ("tpm", ("pcrs", "sha256"), {"4": {"fetch": [ZERO]}, "12": {"fetch": [ZERO]},
+                                  "13": {"fetch": [ZERO]}}, "9 or 11"),
     ("az-snp-vtpm", ("pcrs", "sha256"), {"9": {"fetch": [ZERO]}, "12": {"fetch": [ZERO]}}, "4"),
     ("az-tdx-vtpm", ("pcrs", "sha256", "11", "fetch"), [], "no list"),
     ("tpm", ("pcrs", "sha256", "11", "fetch"), ["11"], "not 32 bytes"),
     ("tpm", ("pcrs", "sha256", "11", "fetch"), ['" ' * 32], "not 32 bytes"),
     ("tpm", ("pcrs", "sha256", "24"), {"fetch": [ZERO]}, "no PCR 24"),
     ("tpm", ("pcrs", "sha256", "011"), {"fetch": [ZERO]}, "no PCR 011"),
+    ("tpm", ("pcrs", "sha256", "11", "booted"), ["0x" + "11" * 31], "PCR 11, booted"),
     ("tpm", ("attestation-keys",), ['"]'], "not base64"),
     ("tpm", ("attestation-keys",), [], "no list"),
     ("tdx", ("tdx", "rtmrs", "1"), None, "RTMR 1 and 2"),
@@ -239,6 +247,9 @@ REFUSED = (
     ("tpm", ("cvmroot-reference",), 2, "version 1"),
 )
 
+# Enough, and nothing more than that.
+BOUND = (("4", "9", "12"), ("4", "11", "12", "13"), ("7", "11", "12", "13"), ("7", "9", "11", "12"))
+
 
 def emitters(values, tee):
     return (lambda: policy.check_bound(values, tee), lambda: policy.attestation_policy(values, tee),
@@ -252,7 +263,15 @@ def refusals(_folder):
         values = changed(reference(), path, new)
         for number, call in enumerate(emitters(values, tee)):
             need(refused(call, sentence), f"{tee} {path} {new}: emitter {number} makes something")
-    for resource in ("default/luks", "default/luks/%u", "a/b/c/d", 'a/b/c"', "../b/c", "kbs:///a/b"):
+    for pcrs in BOUND:
+        values = changed(reference(), ("pcrs", "sha256"), {n: {"fetch": [ZERO]} for n in pcrs})
+        policy.check_bound(values, "tpm")
+        for name in pcrs:
+            need(refused(lambda values=values, name=name: policy.check_bound(
+                changed(values, ("pcrs", "sha256", name), None), "tpm"), "with 11"),
+                 f"{pcrs} without {name}")
+    for resource in ("default/luks", "default/luks/%u", "a/b/c/d", 'a/b/c"', "../b/c",
+                     "kbs:///a/b"):
         need(refused(lambda resource=resource: policy.resource_policy(reference(), "tpm", resource),
                      "names no resource"), resource)
 
@@ -270,12 +289,14 @@ def refused(call, sentence):
 def same_bytes(_folder):
     """The order, the case and repetitions of values change nothing."""
     values = reference()
-    values["pcrs"]["sha256"]["11"]["fetch"] = ["1a" * 32, "11" * 32]
+    values["pcrs"]["sha256"]["11"]["fetch"] = [f"{number:02x}" * 32 for number in range(9)]
     mixed = {name: values[name] for name in reversed(values)}
     mixed["pcrs"] = {"sha256": {
         number: {state: [value.upper() for value in reversed(known)] * 2
                  for state, known in reversed(states.items())}
         for number, states in reversed(values["pcrs"]["sha256"].items())}}
+    for name, known in rvps.values(mixed, "tpm").items():
+        need_equal(known, sorted(known), name)
     for tee in policy.TEES:
         for one, other in zip(made(values, tee), made(mixed, tee)):
             need_equal(other, one, tee)
