@@ -130,19 +130,18 @@ class Uki:
         return section_events(self.stub, self.content)
 
     def kernel_events(self):
-        """PCR 9, or None when nothing can be said: the caller tells by unpredictable()."""
-        if self.unpredictable():
-            return None
-        options = self.load_options()
-        events = []
-        if LOAD_OPTIONS_NAME in self.kernel:
-            events.append(Event("kernel: the command line", options))
-        if INITRD_NAME in self.kernel:
-            events.append(Event("kernel: the initrd as the stub gives it", self.whole_initrd()))
-        return events
+        """PCR 9, where kernel_gap() says nothing."""
+        return [Event("kernel: the command line", self.load_options()),
+                Event("kernel: the initrd as the stub gives it", self.whole_initrd())]
 
-    def unpredictable(self):
-        """Why PCR 9 cannot be predicted, or None."""
+    def kernel_gap(self):
+        """Why PCR 9 cannot be predicted, or would say nothing; None when it can."""
+        if LOAD_OPTIONS_NAME not in self.kernel or INITRD_NAME not in self.kernel:
+            return "the kernel does not measure command line and initrd; Linux 6.1 does"
+        return self.input_gap()
+
+    def input_gap(self):
+        """Why it is not known what the kernel gets, or None."""
         if self.command_line is None:
             return "the UKI has no section .cmdline, so that the loader gives the command line"
         if self.initrd is None:
@@ -177,9 +176,7 @@ class Uki:
         """Why RTMR 2 of a TDX machine without a TPM cannot be predicted, or None."""
         if not knows_cc(b"".join(self.content(name) or b"" for name in STUB_SECTIONS)):
             return f"systemd-stub {self.stub} measures nothing on TDX; 256 or later is needed"
-        return self.unpredictable()
+        return self.kernel_gap() if knows_cc(self.kernel) else self.input_gap()
 
     def rtmr2_events(self):
-        if self.rtmr2_gap():
-            return None
         return self.stub_events() + (self.kernel_events() if knows_cc(self.kernel) else [])

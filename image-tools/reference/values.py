@@ -158,9 +158,9 @@ class Values:
             changes="any change of the UKI; Secure Boot, on or off"))
 
     def pcr9(self):
-        events = self.uki.kernel_events()
+        gap = self.uki.kernel_gap()
         return self.with_own(Register(
-            "PCR", 9, events and [events], self.uki.unpredictable(),
+            "PCR", 9, None if gap else [self.uki.kernel_events()], gap,
             changes="command line, initrd, the configuration and the manifest in it; with "
             "systemd-stub 257 also os-release; what a loader adds to any of them"))
 
@@ -198,9 +198,9 @@ class Values:
         return None
 
     def rtmr2(self):
-        events = self.uki.rtmr2_events()
+        gap = self.uki.rtmr2_gap()
         return self.with_own(Register(
-            "RTMR", 2, events and [events], self.uki.rtmr2_gap(),
+            "RTMR", 2, None if gap else [self.uki.rtmr2_events()], gap,
             changes="kernel, os-release, command line, initrd, the configuration and the manifest "
             "in it; what a loader adds to any of them"))
 
