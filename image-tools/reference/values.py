@@ -62,7 +62,7 @@ class Register:
     gap: str = None  # why they are not known
     later: list = dataclasses.field(default_factory=list)  # (when, the events since)
     each_later: bool = False  # "booted" is the state after each of them, not only after the last
-    later_gap: str = None
+    later_gap: bool = False  # the states are of each machine its own
     changes: str = ""  # what changes it, for people
 
     def values(self, bank):
@@ -118,15 +118,15 @@ class Values:
         return [*found, ("leave", "")]
 
     def pcr_event(self, word, content):
-        if content is None:
-            return None
+        """Shown of the first bank, which is the one that everybody has."""
         if word == "volume-key":
-            return volume_key_event(content, self.volume.digests)
-        return word_event(word, content)
+            known = self.volume and BANKS[0] in self.volume.digests
+            return volume_key_event(content, self.volume.digests) if known else None
+        return None if content is None else word_event(word, content)
 
     def agent_event(self, word, content):
-        if word == "volume-key" and content is not None:
-            if "sha384" not in self.volume.digests:
+        if word == "volume-key":
+            if not self.volume or "sha384" not in self.volume.digests:
                 return None
             content = (f"{volume_key_word(content)}:sha384:"
                        f"{self.volume.digests['sha384'].hex()}")
@@ -145,8 +145,8 @@ class Values:
         """The register with the states that cvmroot leads it to."""
         for how, provider in self.courses():
             events = self.own_events(register, how, provider)
-            if None in events:
-                register.later_gap = "it has the volume and its key, of each machine its own"
+            # PCR 15 gets more of the running system: its machine ID, its file systems.
+            register.later_gap |= None in events or register.number == CLOSED_PCR
             register.later.append((f"after cvmroot, {how}, the key from {provider}", events))
         return register
 
@@ -247,7 +247,7 @@ class Values:
         return "\n".join(lines) + "\n"
 
     def register_text(self, register):
-        bank = "sha384" if register.kind == "RTMR" else "sha256"
+        bank = "sha384" if register.kind == "RTMR" else BANKS[0]
         yield f"{register.kind} {register.number} ({bank}); changed by: {register.changes}"
         if register.fetch is None:
             yield f"  not predicted: {register.gap}"

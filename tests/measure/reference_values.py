@@ -416,6 +416,15 @@ def own_events(folder):
         data = b"LEAA" + struct.pack("<I", len(value)) + value.encode()
         stub = hashlib.sha384(stub + hashlib.sha384(data).digest()).digest()
     need(stub.hex() in text, "RTMR 2 after a boot that reopened the volume")
+    need_equal(pcr(reference_of("--uki", path, *options), 15), ["00" * 32], "PCR 15")
+    need(pcr(reference_of("--uki", path, *options), 15, "booted") is None,
+         "PCR 15 after the boot is named, though systemd measures more")
+    for some in options[:2], options[:4], [*options[:2], *options[4:]]:
+        status, less, error = measure("--uki", path, "--format", "text", *some)
+        need_equal((status, error), (0, ""), f"measure {some}")
+        need_equal(("under the volume key" in less, "sha384:" in less),
+                   (any("sha256:" in word for word in some),
+                    any("sha384:" in word for word in some)), f"what is shown with {some}")
     need_equal(reference_of("--uki", path, *options)["volume"],
                {"uuid": [number], "volume-key": {bank: [value.hexdigest()]
                                                  for bank, value in own.items()}}, "volume")
