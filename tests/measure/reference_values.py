@@ -446,7 +446,11 @@ def update(folder):
 
     for text in b"LOADED_IMAGE::LoadOptions\0", b"Linux initrd\0", b"":
         old = write_uki(folder, linux=efi.program([(".text", text)]))
-        need("9" not in reference_of("--uki", old)["pcrs"]["sha256"], f"a kernel with {text!r}")
+        found = reference_of("--uki", old)
+        need("9" not in found["pcrs"]["sha256"], f"PCR 9, a kernel with {text!r}")
+        stub = [event.digest("sha384") for event in uki.Uki(old.read_bytes(), "").stub_events()]
+        need_equal(found["tdx"]["rtmrs"]["2"]["fetch"], [extend("sha384", *stub)],
+                   f"RTMR 2, a kernel with {text!r}")
         refused("the kernel does not measure", "--uki", old, "--format", "rvps", "--tee", "tpm")
 
 
@@ -683,8 +687,9 @@ def command_lines(folder):
                    f"PCR 9 with {line!r}")
         need("9" not in reference_of("--uki", write_uki(folder, cmdline=line, stub=252))["pcrs"]
              ["sha256"], f"252 and {line!r}")
-    need("9" not in reference_of("--uki", write_uki(folder, cmdline="ä".encode()))["pcrs"]
-         ["sha256"], "a command line that is not ASCII")
+    for line in "ä".encode(), b"a\0b":
+        need("9" not in reference_of("--uki", write_uki(folder, cmdline=line))["pcrs"]["sha256"],
+             f"PCR 9 with {line!r}")
 
 
 @case("reference-initrd-files")
