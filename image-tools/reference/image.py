@@ -24,6 +24,7 @@ BOOT_PROGRAMS = ("EFI/BOOT/BOOTX64.EFI", "EFI/BOOT/BOOTAA64.EFI")
 INSTALLED = "EFI/Linux/cvmroot.efi"
 
 CPIO_MAGIC, CPIO_HEADER = b"070701", 110
+CPIO_NUMBERS = re.compile(rb"[0-9A-Fa-f]{104}")
 CPIO_BLOCK = 512
 FOLDER = "etc/cvmroot"
 NAMES = ("cvmroot.toml", "root.manifest", "tpm2-pcr-public-key.pem", "tpm2-pcr-signature.json")
@@ -161,7 +162,7 @@ def cpio_entries(data, position):
     ValueError when it is none."""
     while True:
         header = data[position:position + CPIO_HEADER]
-        if len(header) != CPIO_HEADER or header[:6] != CPIO_MAGIC:
+        if header[:6] != CPIO_MAGIC or not CPIO_NUMBERS.fullmatch(header[6:]):
             raise ValueError("no entry")
         numbers = [int(header[at:at + 8], 16) for at in range(6, CPIO_HEADER, 8)]
         mode, size, name_size = numbers[1], numbers[6], numbers[11]

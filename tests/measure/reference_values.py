@@ -713,7 +713,7 @@ def initrd_files(folder):
     longer[initrd.rindex(b"TRAILER!!!") + 20] = 1
     folder_kind = initrd.replace(b"000081A4", b"000041A4")
     for bad in (initrd + b"more", initrd + b"x" * 512, initrd[:-512], moved, bytes(longer),
-                folder_kind,
+                folder_kind, initrd.replace(b"000081A4", b"0_0081A4"),
                 initrd.replace(b"etc/cvmroot/cvmroot.toml", b"etc/cvmroot/cvmroot.tomx"),
                 initrd.replace(b"070701", b"070702")):
         refused("has no cvmroot.toml", "--uki", write_uki(folder, initrd=bad))
