@@ -619,6 +619,20 @@ def image_refused(folder):
     efi.write_disk(disk, path.read_bytes(), [("EFI/BOOT/BOOTAA64.EFI", b"x")])
     refused("has 2 boot programs", "--image", disk)
     refused("has no GPT", "--image", path)
+    efi.write_disk(disk, path.read_bytes())
+    good = disk.read_bytes()[:2048]
+    for offset, data, pattern in ((512, b"EFI PARX", "has no GPT"),
+                                  (512 + 12, b"\x5d", "has no GPT"),
+                                  (512 + 72, b"\xff" * 4, "form that is not known"),
+                                  (512 + 80, b"\xff" * 4, "form that is not known"),
+                                  (512 + 84, b"\0\1", "form that is not known"),
+                                  (1024, b"\1", "has 0 EFI system partitions"),
+                                  (1024 + 128, good[1024:1040], "has 2 EFI system partitions")):
+        with open(disk, "r+b") as file:
+            file.write(good)
+            file.seek(offset)
+            file.write(data)
+        refused(pattern, "--image", disk)
     refused("No such file", "--image", folder / "absent")
 
 
