@@ -14,12 +14,13 @@ SECTIONS = {
     252: (*FIRST_SECTIONS, ".splash", ".dtb", ".pcrpkey"),
     255: (*FIRST_SECTIONS, ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey"),
     256: (*FIRST_SECTIONS, ".ucode", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey"),
-    257: (*FIRST_SECTIONS, ".ucode", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey", ".profile",
-          ".dtbauto", ".hwids"),
+    257: (*FIRST_SECTIONS, ".ucode", ".splash", ".dtb", ".uname", ".sbat", ".pcrpkey", ".hwids"),
 }
-# What the stub adds to the initrd below /.extra, in its order; since 257 two more.
+# Since 257 there may be several of these, and the loader or the machine chooses.
+CHOSEN_SECTIONS = (".profile", ".dtbauto")
+# What the stub adds to the initrd below /.extra, in its order; since 257 one more.
 EXTRA = ((".pcrsig", "tpm2-pcr-signature.json"), (".pcrpkey", "tpm2-pcr-public-key.pem"))
-EXTRA_257 = ((".osrel", "os-release"), (".profile", "profile"))
+EXTRA_257 = ((".osrel", "os-release"),)
 
 STUB_SECTIONS = (".text", ".rodata", ".data")
 
@@ -82,9 +83,10 @@ class Uki:
         self.initrd = self.content(".initrd")
         self.command_line = self.content(".cmdline")
         self.stub = self.find_stub()
-        names = [section.name for section in self.program.sections]
-        if self.stub >= 257 and ".profile" in names:
-            raise Refused(f"{name} has several profiles; their values are not computed")
+        for section in self.program.sections:
+            if section.name in CHOSEN_SECTIONS:
+                raise Refused(f"{name} has a section {section.name}: what is measured depends on "
+                              "what is chosen at the boot")
 
     def content(self, name):
         """None also for an empty section, which the stub does not see."""

@@ -246,7 +246,7 @@ def broken_programs(_):
         (table + 40, b".linux\0\0", r"has 2 sections \.linux"),
         (table + 80, b".sdmagix", "another EFI stub"),
         (table + 40 * (count - 1) + 8, large, "larger in memory"),
-        (table + 40 * 3, b".profile", "several profiles"),
+        (table + 40 * 3, b".profile", "what is chosen at the boot"),
     ]
     for offset, data, pattern in defects:
         bad = good[:offset] + data + good[offset + len(data):]
