@@ -731,6 +731,7 @@ def initrd_files(folder):
     for bad in (initrd + b"more", initrd + b"x" * 512, initrd[:-512], moved, bytes(longer),
                 folder_kind, initrd.replace(b"000081A4", b"0_0081A4"),
                 initrd.replace(b"etc/cvmroot/cvmroot.toml", b"etc/cvmroot/cvmroot.tomx"),
+                initrd.replace(b"etc/cvmroot/root.manifest", b"etc/cvmroot/root.manifesx"),
                 initrd.replace(b"070701", b"070702")):
         refused("has no cvmroot.toml", "--uki", write_uki(folder, initrd=bad))
     need(folder_kind != initrd, "the mode of a file was not found")
