@@ -15,6 +15,7 @@ MODULES = (
     "launch",
     "logs",
     "policies",
+    "reference_values",
 )
 SKIP_STATUS = 77
 
