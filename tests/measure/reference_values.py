@@ -686,8 +686,9 @@ def nothing_unbound(folder):
     no_initrd = write_uki(folder, "no-initrd", initrd=None)
     for form in POLICIES:
         policy = ["--format", form, "--tee"]
-        refused(r"no section \.cmdline", "--uki", no_line, *policy, "tpm")
-        refused(r"no section \.initrd", "--uki", no_initrd, *given, *policy, "tpm")
+        for some in ["--pcrs", "4,9,11,12,13,15"], ["--pcrs", "4,11,12,13,15"]:
+            refused(r"no section \.cmdline", "--uki", no_line, *policy, "tpm", *some)
+            refused(r"no section \.initrd", "--uki", no_initrd, *given, *policy, "tpm", *some)
         refused("nothing binds command line and initrd", "--uki", good, *policy, "tpm",
                 "--pcrs", "4,12,13,15")
         refused("nothing binds command line and initrd", "--uki", good, *policy, "az-snp-vtpm",
