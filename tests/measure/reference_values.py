@@ -437,6 +437,13 @@ def update(folder):
     """A UKI without a manifest cannot convert; other registers by configuration; other kernels."""
     found = reference_of("--uki", write_uki(folder, manifest=None))["events"]
     need_equal((found["how"], "manifest" in found), (["reopened"], False), "without a manifest")
+    shown = measure("--uki", folder / "uki", "--format", "text")[1]
+    need_equal(set(re.findall("after cvmroot, ([a-z]+), the key", shown)), {"reopened"},
+               "what is shown")
+    some = ["--uki", folder / "uki", "--pcrs", "4,11"]
+    need_equal(list(reference_of(*some)["pcrs"]["sha384"]), ["4", "11"], "the PCRs that are named")
+    need_equal(re.findall("^PCR ([0-9]+)", measure(*some, "--format", "text")[1], re.M),
+               ["4", "11"], "the PCRs that are shown")
     (folder / "root.manifest").write_bytes(MANIFEST)
     need_equal(reference_of("--uki", folder / "uki", "--manifest", folder / "root.manifest")
                ["events"]["manifest"], [hashlib.sha256(MANIFEST).hexdigest()], "--manifest")
@@ -679,8 +686,9 @@ def nothing_unbound(folder):
     no_initrd = write_uki(folder, "no-initrd", initrd=None)
     for form in POLICIES:
         policy = ["--format", form, "--tee"]
-        refused(r"no section \.cmdline", "--uki", no_line, *policy, "tpm")
-        refused(r"no section \.initrd", "--uki", no_initrd, *given, *policy, "tpm")
+        for some in ["--pcrs", "4,9,11,12,13,15"], ["--pcrs", "4,11,12,13,15"]:
+            refused(r"no section \.cmdline", "--uki", no_line, *policy, "tpm", *some)
+            refused(r"no section \.initrd", "--uki", no_initrd, *given, *policy, "tpm", *some)
         refused("nothing binds command line and initrd", "--uki", good, *policy, "tpm",
                 "--pcrs", "4,12,13,15")
         refused("nothing binds command line and initrd", "--uki", good, *policy, "az-snp-vtpm",
@@ -728,7 +736,10 @@ def initrd_files(folder):
     longer = bytearray(initrd)
     longer[initrd.rindex(b"TRAILER!!!") + 20] = 1
     folder_kind = initrd.replace(b"000081A4", b"000041A4")
-    for bad in (initrd + b"more", initrd + b"x" * 512, initrd[:-512], moved, bytes(longer),
+    trailer = initrd.rindex(b"TRAILER!!!") - 110
+    for bad in (initrd[:trailer] + initrd[trailer:].replace(b"070701", b"070702"),
+                initrd[:trailer + 54] + b"7fffffff" + initrd[trailer + 62:],
+                initrd + b"more", initrd + b"x" * 512, initrd[:-512], moved, bytes(longer),
                 folder_kind, initrd.replace(b"000081A4", b"0_0081A4"),
                 initrd.replace(b"etc/cvmroot/cvmroot.toml", b"etc/cvmroot/cvmroot.tomx"),
                 initrd.replace(b"etc/cvmroot/root.manifest", b"etc/cvmroot/root.manifesx"),
