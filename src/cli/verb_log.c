@@ -353,8 +353,17 @@ static void check_soundness(const struct eventlog *log, struct report *report)
 	}
 }
 
-static void check_logs(const struct machine_logs *logs, const struct machine_registers *machine,
-		       struct report *report)
+static void check_complete(const struct machine_logs *logs, struct report *report)
+{
+	if (logs->user_incomplete)
+		complain(report, "the log of measurements is incomplete: a measurement was cut");
+	if (logs->agent_incomplete)
+		complain(report,
+			 "the runtime event log (AAEL) is incomplete: a measurement was cut");
+}
+
+static void check_present(const struct machine_logs *logs, const struct machine_registers *machine,
+			  struct report *report)
 {
 	bool pcrs = false, rtmrs = false;
 
@@ -370,11 +379,6 @@ static void check_logs(const struct machine_logs *logs, const struct machine_reg
 	if (rtmrs && !logs->ccel)
 		complain(report,
 			 "this kernel shows no event log of the firmware: there is no " CCEL_PATH);
-	if (logs->user_incomplete)
-		complain(report, "the log of measurements is incomplete: a measurement was cut");
-	if (logs->agent_incomplete)
-		complain(report,
-			 "the runtime event log (AAEL) is incomplete: a measurement was cut");
 }
 
 static int verify_machine(const struct eventlog *log, const struct machine_logs *logs,
@@ -389,7 +393,7 @@ static int verify_machine(const struct eventlog *log, const struct machine_logs 
 	if (r == 0)
 		r = judge_registers(log, machine, report);
 	if (r == 0)
-		check_logs(logs, machine, report);
+		check_present(logs, machine, report);
 	return r;
 }
 
@@ -451,6 +455,7 @@ static int show(const struct arguments *arguments, const struct eventlog *log,
 		return print_cel(log);
 	if (!arguments->json)
 		print_events(log);
+	check_complete(logs, &report);
 	if (of_machine)
 		r = verify_machine(log, logs, &report);
 	else if (arguments->json)
@@ -461,7 +466,7 @@ static int show(const struct arguments *arguments, const struct eventlog *log,
 		r = show_json(log, logs, &report);
 	if (r < 0)
 		return r;
-	return report.disagrees ? EXIT_DISAGREES : EXIT_OK;
+	return arguments->verify && report.disagrees ? EXIT_DISAGREES : EXIT_OK;
 }
 
 static int parse_option(int option, struct arguments *arguments)

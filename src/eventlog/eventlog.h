@@ -63,8 +63,8 @@ int eventlog_add_agent(struct eventlog *log, const void *data, size_t size);
 int eventlog_add_user(struct eventlog *log, const void *data, size_t size);
 /*
  * A log of which only the bytes are there: of user space by its first byte; else the agent's when
- * all of it reads so; else RTMRs' when no event has another digest than SHA-384 and no other
- * register is named; else PCRs'.
+ * all of it reads so, as tagged events; else RTMRs' when no event has another digest than SHA-384,
+ * and no other register is named; else PCRs'.
  */
 int eventlog_add_any(struct eventlog *log, const void *data, size_t size);
 

@@ -115,13 +115,12 @@ static int take(void *context, const struct eventlog_event *as_it_stands)
 	if (taker->source == EVENTLOG_AGENT && !(event.banks & 1U << HASH_SHA384))
 		event.kind = EVENTLOG_PCR;
 	if (event.type != EVENTLOG_EV_NO_ACTION) {
-		unsigned int first = event.kind == EVENTLOG_RTMR;
+		bool is_rtmr = event.kind == EVENTLOG_RTMR;
 
-		if (event.index < first ||
-		    event.index - first >=
-			    (event.kind == EVENTLOG_RTMR ? RTMR_COUNT : EVENTLOG_REGISTERS))
+		/* Zero becomes the largest number there is. */
+		event.index -= is_rtmr;
+		if (event.index >= (is_rtmr ? RTMR_COUNT : EVENTLOG_REGISTERS))
 			return -EBADMSG;
-		event.index -= first;
 	}
 	return eventlog_append(taker->log, &event);
 }
@@ -150,7 +149,10 @@ int eventlog_add_agent(struct eventlog *log, const void *data, size_t size)
 	return add(&taker, TCG_AGENT, data, size);
 }
 
-/* Would @data be such a log, with events in it? */
+/*
+ * Would @data be such a log, with events in it? The agent tags all of its events; a header of zeros,
+ * read as an event, would pass as well.
+ */
 static int try_agent(const void *data, size_t size)
 {
 	cleanup(eventlog_freep) struct eventlog *log = NULL;
@@ -158,6 +160,9 @@ static int try_agent(const void *data, size_t size)
 
 	if (r == 0)
 		r = eventlog_add_agent(log, data, size);
+	for (size_t i = 0; r == 0 && i < eventlog_count(log); i++)
+		if (log->events[i].type != TCG_EVENT_TAG)
+			r = -EBADMSG;
 	return r < 0 ? r : eventlog_count(log) > 0;
 }
 
@@ -181,12 +186,13 @@ int eventlog_add_any(struct eventlog *log, const void *data, size_t size)
 
 	if (size > 0 && *(const char *)data == RECORD_SEPARATOR)
 		return eventlog_add_user(log, data, size);
+	/* -E2BIG: as such a log the bytes would be very many events. */
 	r = try_agent(data, size);
 	if (r > 0)
 		return eventlog_add_agent(log, data, size);
-	if (r == 0 || r == -EBADMSG)
+	if (r == 0 || r == -EBADMSG || r == -E2BIG)
 		r = try_rtmrs(data, size);
-	if (r < 0 && r != -EBADMSG)
+	if (r < 0 && r != -EBADMSG && r != -E2BIG)
 		return r;
 	return eventlog_add_firmware(log, r > 0 ? EVENTLOG_RTMR : EVENTLOG_PCR, data, size);
 }

@@ -38,13 +38,16 @@ enum outcome {
 	UNKNOWN,
 };
 
-/* The journal does not say which register it is about; the value does. */
+/*
+ * The journal does not say which register it is about; the value does. One that has it decides:
+ * those that only could get it may be others that were never extended.
+ */
 static int find_outcome(const struct aael *aael, const struct aael_journal *journal,
 			const uint8_t digest[static RTMR_SIZE], enum outcome *ret,
 			unsigned int *ret_rtmr)
 {
 	*ret = UNKNOWN;
-	for (unsigned int rtmr = 0; rtmr < RTMR_COUNT && *ret == UNKNOWN; rtmr++) {
+	for (unsigned int rtmr = 0; rtmr < RTMR_COUNT && *ret != EXTENDED; rtmr++) {
 		uint8_t now[RTMR_SIZE], then[RTMR_SIZE];
 		int r = aael->read(aael->context, rtmr, now);
 
@@ -65,8 +68,8 @@ static int find_outcome(const struct aael *aael, const struct aael_journal *jour
 static int settle(const struct aael *aael, int fd, const struct aael_journal *journal)
 {
 	uint8_t digest[RTMR_SIZE];
-	enum outcome outcome;
-	unsigned int rtmr;
+	enum outcome outcome = UNKNOWN;
+	unsigned int rtmr = 0;
 	struct stat status;
 	int r = aael_digest(journal->text, journal->text_size, digest);
 

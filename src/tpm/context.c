@@ -85,8 +85,8 @@ void tpm_free(struct tpm *tpm)
 {
 	if (!tpm)
 		return;
-	if (tpm->esys && tpm->extending != ESYS_TR_NONE)
-		(void)Esys_FlushContext(tpm->esys, tpm->extending);
+	if (tpm->esys)
+		tpm_extending_forget(tpm);
 	if (tpm->esys && tpm->primary != ESYS_TR_NONE && tpm->primary_legacy)
 		(void)Esys_FlushContext(tpm->esys, tpm->primary);
 	Esys_Finalize(&tpm->esys);

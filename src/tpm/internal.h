@@ -53,6 +53,9 @@ void tpm_pcr_list(uint32_t mask, char ret[static PCR_LIST_SIZE]);
 uint32_t tpm_pcr_difference(const struct tpm_pcr_values *a, const struct tpm_pcr_values *b,
 			    uint32_t mask);
 
+/* End the session of tpm_pcr_extend(), if there is one. */
+void tpm_extending_forget(struct tpm *tpm);
+
 /* ---- token.c, pure: a JSON array of PCR numbers, without repetition. -EBADMSG. ---- */
 int tpm_pcr_mask_read(json_t *array, uint32_t *ret);
 

@@ -128,6 +128,14 @@ int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret)
 	return 0;
 }
 
+void tpm_extending_forget(struct tpm *tpm)
+{
+	struct tpm_handle session = {.tpm = tpm, .tr = tpm->extending};
+
+	tpm_handle_flush(&session);
+	tpm->extending = session.tr;
+}
+
 /*
  * Salted where a primary key is known: then nobody can drop the command unseen. Kept, since events
  * come several at a time.
@@ -176,7 +184,11 @@ int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 	/* ESYS numbers the PCRs' handles from zero. */
 	rc = Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, session, ESYS_TR_NONE, ESYS_TR_NONE,
 			     &list);
-	return rc == TSS2_RC_SUCCESS ? 0 : tpm_fail(rc, "extending a PCR");
+	if (rc == TSS2_RC_SUCCESS)
+		return 0;
+	/* An answer that was lost leaves a session that fits no more. */
+	tpm_extending_forget(tpm);
+	return tpm_fail(rc, "extending a PCR");
 }
 
 static bool all_bytes_are(const struct tpm_pcr_values *values, unsigned int pcr, uint8_t byte)

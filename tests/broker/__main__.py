@@ -22,8 +22,9 @@ import tee_roots
 
 LOG = """\
 The log has one JSON object a line: event (auth, attest, resource; also misbehaviour, request of an
-administrator or of no known path, fault), tee, result (ok, refused), reason, resource, method,
-path, connection (a number that each connection has) and time (seconds since 1970)."""
+administrator or of no known path, fault), tee, result (ok, refused), reason, resource, claims (what
+the evidence of an attest proved), method, path, connection (a number that each connection has) and
+time (seconds since 1970)."""
 BANNER = """\
 ################################################################################
 ##                                                                            ##

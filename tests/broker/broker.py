@@ -9,6 +9,10 @@ from jose import compact
 from message import PREFIX, Problem, Response, plain
 from rcar import TEES, Exchange, strict_json
 
+ALLOW_ALL = "package policy\ndefault allow := true\n"
+# The one attestation policy that is asked; others are taken and never used.
+ATTESTATION_POLICY = "default_cpu"
+
 
 def evidence_of(token):
     return token["submods"]["cpu0"]["ear.veraison.annotated-evidence"]
@@ -24,7 +28,7 @@ class Broker:
     def __init__(self, options, misbehaviours, resources, log):
         self.exchange = Exchange(options, misbehaviours, log)
         self.misbehaviours, self.resources, self.log = misbehaviours, resources, log
-        self.resource_policy = policy.read_resource_policy("default allow = true")
+        self.resource_policy = policy.ResourcePolicy(ALLOW_ALL)
 
     def handle(self, request):
         """The answer to @request."""
@@ -82,9 +86,9 @@ class Broker:
 
     def _check_policy(self, token, path):
         tee = tee_of(token)
-        if not self.resource_policy(token, path):
-            raise Problem("PolicyDeny", reason="the resource policy says no")
         try:
+            if not self.resource_policy.allows(token, path):
+                raise policy.Denied("the resource policy says no")
             self.exchange.policy.check(tee, evidence_of(token)[tee])
         except (policy.Denied, ValueError, KeyError, IndexError) as error:
             raise Problem("PolicyDeny", reason=str(error)) from None
@@ -100,22 +104,34 @@ class Broker:
         actions = {("POST", "resource-policy"): self._set_resource_policy,
                    ("GET", "resource-policy"): lambda _r: plain(
                        200, "application/json", b'["resource-policy"]'),
-                   ("POST", "attestation-policy"): lambda _r: plain(200),
+                   ("POST", "attestation-policy"): self._set_attestation_policy,
                    ("POST", "reference-value"): self._set_references,
                    ("GET", "reference-value"): self._get_reference}
         action = actions.get((request.method, name))
         if action is None:
             raise Problem("PluginNotFound", name)
-        return action(request)
-
-    def _set_resource_policy(self, request):
         try:
-            text = strict_json(request.body, dict)["policy"]
-            rego = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", True).decode()
-            self.resource_policy = policy.read_resource_policy(rego)
+            return action(request)
         except (ValueError, KeyError, TypeError) as error:
             raise Problem("ParsePolicyError", reason=str(error)) from None
+
+    def _set_resource_policy(self, request):
+        self.resource_policy = policy.ResourcePolicy(self._read_policy(request)[1])
         return plain(200)
+
+    def _set_attestation_policy(self, request):
+        name, text = self._read_policy(request)
+        if name == ATTESTATION_POLICY:
+            self.exchange.attestation_policy = policy.read_rego(text)
+        return plain(200)
+
+    @staticmethod
+    def _read_policy(request):
+        """(name, text) of a policy that an administrator sets."""
+        body = strict_json(request.body, dict)
+        text = body["policy"]
+        rego = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", True).decode()
+        return body.get("policy_id"), rego
 
     def _set_references(self, request):
         try:

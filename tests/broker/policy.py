@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""Who gets a resource: a file of expected values, Trustee's resource policies in their usual forms,
-and an appraisal of claims against reference values.
+"""Who gets a resource: a file of expected values, a resource policy, and an appraisal of claims
+against reference values, by an attestation policy or, without one, much as Trustee's own does.
 
 The file is JSON, read anew for each request; an absent member allows:
 
@@ -14,7 +14,8 @@ The file is JSON, read anew for each request; an absent member allows:
 
 import base64
 import json
-import re
+
+import rego
 
 SECTIONS = {
     "tpm": {"trusted_aks", "pcrs"},
@@ -97,33 +98,27 @@ class Policy:
             raise Denied(f"the attestation key {key[:40]}... is not a trusted one")
 
 
-def affirming(token, _path):
-    submods = token["submods"]
-    return bool(submods) and all(s["ear.status"] == "affirming" for s in submods.values())
+class ResourcePolicy:
+    """A resource policy in Rego; ValueError unless it is one."""
+
+    def __init__(self, text):
+        self.rules = read_rego(text)
+
+    def allows(self, token, path):
+        """May who shows these claims have what is at @path: plugin, and parts?"""
+        data = {"plugin": path[0], "resource-path": list(path[1:]), "query": {}}
+        try:
+            return self.rules.query("allow", token, data) is True
+        except rego.RegoError as error:
+            raise Denied(str(error)) from None
 
 
-def not_sample(token, path):
-    evidence = token["submods"]["cpu0"]["ear.veraison.annotated-evidence"]
-    return path[0] == "resource" and "sample" not in evidence
-
-
-# The first pattern that is found in the text of a resource policy (rego) says what it means.
-RESOURCE_POLICIES = (
-    (r'\["?ear\.status"?\]\s*==\s*"affirming"', affirming),
-    (r"\bsample\b", not_sample),
-    (r"^default allow\s*:?=\s*true\s*$", lambda _token, _path: True),
-    (r"^default allow\s*:?=\s*false\s*$", lambda _token, _path: False),
-)
-
-
-def read_resource_policy(text):
-    """What a resource policy in one of its usual forms means; ValueError for any other."""
-    text = re.sub(r"#.*", "", text)
-    for pattern, meaning in RESOURCE_POLICIES:
-        if re.search(pattern, text, re.MULTILINE):
-            if meaning in (affirming, not_sample) or not re.search(r"^allow\b", text, re.MULTILINE):
-                return meaning
-    raise ValueError("this broker knows only the usual resource policies")
+def read_rego(text):
+    """A policy of the package that Trustee asks."""
+    found = rego.Policy(text)
+    if found.package != "policy":
+        raise ValueError("the package is not called policy")
+    return found
 
 
 # Trustee's name of the reference value, and where the claim is.
@@ -160,11 +155,35 @@ def listed(claims, path, allowed):
     return claims in (allowed if isinstance(allowed, list) else [allowed])
 
 
-def appraise(tee, claims, references):
-    """The trustworthiness vector and the status of @claims, as the default policy would."""
-    vector = dict.fromkeys(("instance-identity", "configuration", "executables", "file-system",
-                            "hardware", "runtime-opaque", "storage-opaque", "sourced-data"), 0)
-    vector["configuration"] = CONFIGURATION.get(tee, 2)
+CLAIMS = ("instance-identity", "configuration", "executables", "file-system", "hardware",
+          "runtime-opaque", "storage-opaque", "sourced-data")
+
+
+def appraise(tee, evidence, references, rules=None):
+    """The trustworthiness vector and the status of @evidence, by the attestation policy @rules;
+    ValueError."""
+    vector = dict.fromkeys(CLAIMS, 0)
+    vector.update(ask(rules, evidence, references) if rules
+                  else compare(tee, evidence[tee], references))
+    worst = max(vector.values())
+    status = next((name for tier, name in TIERS if worst >= tier), "none")
+    return vector, status
+
+
+def ask(rules, evidence, references):
+    """What an attestation policy claims."""
+    claims = rules.query("trust_claims", evidence, references=references)
+    if not isinstance(claims, dict):
+        raise ValueError("the attestation policy claims nothing")
+    for name, value in claims.items():
+        if name not in CLAIMS or type(value) is not int or not -128 <= value <= 127:
+            raise ValueError(f"the attestation policy claims that {name} is {value!r}")
+    return claims
+
+
+def compare(tee, claims, references):
+    """What the default policy would claim."""
+    vector = {"configuration": CONFIGURATION.get(tee, 2)}
     for part, unmatched in UNMATCHED.items():
         wanted = REFERENCES.get(tee, {}).get(part)
         if tee == "tpm" and part == "hardware":
@@ -172,6 +191,4 @@ def appraise(tee, claims, references):
         good = wanted is not None and all(
             name in references and listed(claims, path, references[name]) for name, path in wanted)
         vector[part] = MATCHED[part] if good else unmatched
-    worst = max(vector.values())
-    status = next((name for tier, name in TIERS if worst >= tier), "none")
-    return vector, status
+    return vector

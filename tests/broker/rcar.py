@@ -33,7 +33,7 @@ class Session:
         self.id = uuid.uuid4().hex
         self.tee, self.nonce, self.algorithm = tee, nonce, algorithm
         self.expires = time.time() + seconds
-        self.token = None
+        self.token, self.claims = None, None
 
     def cookie(self):
         return ("set-cookie",
@@ -71,7 +71,7 @@ class Exchange:
         self.sessions, self.lock = {}, threading.Lock()
         self.signer = Signer()
         self.policy = policy.Policy(options.policy)
-        self.references = {}
+        self.references, self.attestation_policy = {}, None
         self.verifier = verify.Context(options.allow_sample, options.legacy_names, options.roots)
 
     # -- request and challenge
@@ -154,7 +154,7 @@ class Exchange:
             self.log("attest", request, tee=session.tee if session else None, result="refused",
                      reason=str(error))
             raise Problem("AttestationError", reason=str(error)) from None
-        self.log("attest", request, tee=session.tee, result="ok")
+        self.log("attest", request, tee=session.tee, result="ok", claims=session.claims)
         body = compact({"token": session.token}).encode()
         return Response(200, [("content-type", "application/json"), session.cookie()], body)
 
@@ -180,14 +180,15 @@ class Exchange:
         report_data = hashlib.new(session.algorithm, canonical(runtime)).digest()
         digest, init_claims = initdata.read(init_data)
         found = verify.verify(session.tee, evidence, report_data, digest, self.verifier)
+        session.claims = found["claims"]
         return self._token(session.tee, found, runtime, init_claims)
 
     def _token(self, tee, found, runtime, init_claims):
-        vector, status = policy.appraise(tee, found["claims"], self.references)
         evidence = {tee: found["claims"], "report_data": found["report_data"],
                     "runtime_data_claims": runtime}
         if "init_data" in found:
             evidence.update({"init_data": found["init_data"], "init_data_claims": init_claims})
+        vector, status = policy.appraise(tee, evidence, self.references, self.attestation_policy)
         now = int(time.time())
         submod = {"ear.status": status, "ear.trustworthiness-vector": vector,
                   "ear.appraisal-policy-id": "default",

@@ -212,7 +212,8 @@ class Administration(WithBroker):
         for text, status in (("package policy\ndefault allow = false\n", 401),
                              ("package policy\ndefault allow := true", 200),
                              ("package policy\ndefault allow = false\n"
-                              'allow { not input.submods.cpu0["x"].sample }', 401),
+                              'allow if not input.submods.cpu0'
+                              '["ear.veraison.annotated-evidence"].sample', 401),
                              ("package policy\ndefault allow = true # ==\n", 200)):
             self.assertEqual(self.set_policy(client, text), 200)
             self.assertEqual(client.get()[0], status, text)
@@ -297,13 +298,14 @@ class Policies(WithBroker):
 
     def test_references(self):
         """A resource policy that wants "affirming" is for reference values to satisfy."""
-        vector, status = policy.appraise("tpm", {"pcr11": "aa", "ak_public": "k"}, {})
+        def appraise(key, references):
+            return policy.appraise("tpm", {"tpm": {"pcr11": "aa", "ak_public": key}}, references)
+
+        vector, status = appraise("k", {})
         self.assertEqual((vector["executables"], status), (33, "warning"))
         good = {"tpm_pcr11": ["aa"], "trusted_aks": ["k"]}
-        self.assertEqual(policy.appraise("tpm", {"pcr11": "aa", "ak_public": "k"}, good)[1],
-                         "affirming")
-        self.assertEqual(policy.appraise("tpm", {"pcr11": "aa", "ak_public": "l"}, good)[1],
-                         "warning")
+        self.assertEqual(appraise("k", good)[1], "affirming")
+        self.assertEqual(appraise("l", good)[1], "warning")
 
     def test_measurements(self):
         self.write({"snp": {"measurements": ["AA"]},

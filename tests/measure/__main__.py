@@ -12,6 +12,10 @@ from case import CASES, Skip
 # Each registers its cases.
 MODULES = (
     "evidence",
+    "launch",
+    "logs",
+    "policies",
+    "reference_values",
 )
 SKIP_STATUS = 77
 

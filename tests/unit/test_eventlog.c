@@ -766,6 +766,7 @@ static void bad_user_records_are_refused(void **state)
 		RECORD("\"pcr\":7,") "x",
 		"\x1e" RECORD("\"pcr\":7,"),
 		RECORD("\"pcr\":7,") "\x1e",
+		"x{\"pcr\":7,\"digests\":[]}\n",
 		"\x1e{\"pcr\":7}\n",
 		"\x1e{\"pcr\":7,\"digests\":{}}\n",
 		"\x1e{\"pcr\":7,\"digests\":[7]}\n",

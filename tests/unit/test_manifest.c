@@ -336,6 +336,24 @@ static void names_the_file(void **state)
 	assert_non_null(strstr(fail_sentence(r), path));
 }
 
+/* What is measured is what sha256sum says of the file. */
+static void knows_the_digest_of_its_file(void **state)
+{
+	cleanup(manifest_freep) struct manifest *manifest = NULL;
+	char path[] = "/tmp/test-manifest-XXXXXX";
+	int fd = mkstemp(path);
+	HEX(base, BASE_HEX);
+	HEX(digest, "6aefb01ccae7c5e1170471bf7c7ab9bf845576a2f5f17ac8017365ac4926d63d");
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(file_write(fd, base, sizeof(base)), 0);
+	close(fd);
+	assert_int_equal(manifest_load(path, &manifest), 0);
+	unlink(path);
+	assert_memory_equal(manifest->file_digest, digest, sizeof(digest));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +365,7 @@ int main(void)
 		cmocka_unit_test(one_extent_covers_many_chunks),
 		cmocka_unit_test(extent_ends_where_a_chunk_begins),
 		cmocka_unit_test(names_the_file),
+		cmocka_unit_test(knows_the_digest_of_its_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,6 +163,40 @@ static void unwritable_log_still_extends(void **state)
 	assert_int_equal(seen.calls, 1);
 }
 
+/* What is left at the path from an earlier time, by whoever it was. */
+static void strange_log_is_refused(void **state)
+{
+	cleanup(folder_removep) char *folder = make_folder();
+	cleanup(freep) char *other = NULL, *link = NULL, *fifo = NULL, *theirs = NULL;
+	struct register_double seen = {};
+	struct measure_record record;
+	struct stat status;
+
+	(void)state;
+	set_record(&record);
+	assert_true(asprintf(&other, "%s/other", folder) > 0);
+	assert_true(asprintf(&link, "%s/link", folder) > 0);
+	assert_true(asprintf(&fifo, "%s/fifo", folder) > 0);
+	assert_true(asprintf(&theirs, "%s/theirs", folder) > 0);
+	assert_int_equal(file_write_volatile(other, "x", 1, 0644), 0);
+	assert_int_equal(symlink(other, link), 0);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	seen.log = other;
+	assert_int_equal(measure_log_extend(link, &record, extend, &seen), -ELOOP);
+	assert_int_equal(measure_log_extend(fifo, &record, extend, &seen), -EPERM);
+	assert_int_equal(measure_log_extend(folder, &record, extend, &seen), -EISDIR);
+	assert_int_equal(seen.calls, 3);
+	assert_int_equal(mode_of(other), 0644);
+	assert_int_equal(stat(other, &status), 0);
+	assert_int_equal(status.st_size, 1);
+	/* Only root can give a file away. */
+	if (geteuid() != 0)
+		return;
+	assert_int_equal(file_write_volatile(theirs, "", 0, 0600), 0);
+	assert_int_equal(chown(theirs, 65534, 65534), 0);
+	assert_int_equal(measure_log_extend(theirs, &record, extend, &seen), -EPERM);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +205,7 @@ int main(void)
 		cmocka_unit_test(failed_extend_leaves_the_mark),
 		cmocka_unit_test(foreign_mark_stays),
 		cmocka_unit_test(unwritable_log_still_extends),
+		cmocka_unit_test(strange_log_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -261,7 +261,7 @@ static const char *log_text(json_t *json)
 
 static void tdx_evidence_with_and_without_log(void **state)
 {
-	static const char header[32 + 1] = {[4] = 3};
+	static const char header[48 + 1] = {[4] = 3, [28] = 16};
 	cleanup(json_decrefp) json_t *without = NULL, *with = NULL;
 	uint8_t quote[QUOTE_SIZE + 3];
 	size_t size;
@@ -278,12 +278,13 @@ static void tdx_evidence_with_and_without_log(void **state)
 			 0);
 	assert_int_equal(size, QUOTE_SIZE);
 	assert_memory_equal(quote + 48 + 520, kernel.inblob, 64);
-	/* EV_NO_ACTION without content, then eight bytes of 0xFF. */
+	/* EV_NO_ACTION with a signature of zeros, then eight bytes of 0xFF. */
 	kernel.ccel = header;
-	kernel.ccel_size = 32;
+	kernel.ccel_size = 48;
 	assert_int_equal(evidence(&tee_tdx, &with), 0);
-	assert_string_equal(log_text(with),
-			    "AAAAAAMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAD//////////w==");
+	assert_string_equal(
+		log_text(with),
+		"AAAAAAMAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAAAAAAAAAAAAAAAAAAAAAAAAAA//////////8=");
 }
 
 static void tdx_refuses_other_answers(void **state)

@@ -88,6 +88,32 @@ static void pcr_extend_matches_hash(void **state)
 	}
 }
 
+/* Once a key is known the answer is authenticated; one session is enough for all events. */
+static void extensions_share_a_session(void **state)
+{
+	cleanup(secret_freep) struct secret *secret = NULL;
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	uint8_t digests[HASH_ALGORITHMS][HASH_MAX_SIZE] = {};
+	struct tpm_pcr_values values;
+	struct swtpm *swtpm = *state;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	sealed = seal(swtpm, &literal, secret);
+	swtpm->commands = 0;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(tpm_pcr_extend(swtpm->tpm, 15, 1U << HASH_SHA256, digests), 0);
+	assert_int_equal(swtpm->commands, 1 + 3);
+	assert_int_equal(swtpm->unsalted, 0);
+	/* One that fails does not spoil the session. */
+	swtpm->fail_code = TPM2_CC_PCR_Extend;
+	swtpm->fail_response = TPM2_RC_LOCALITY;
+	swtpm->fail_once = true;
+	assert_true(tpm_pcr_extend(swtpm->tpm, 15, 1U << HASH_SHA256, digests) < 0);
+	assert_int_equal(tpm_pcr_extend(swtpm->tpm, 15, 1U << HASH_SHA256, digests), 0);
+	assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 1U << 15, &values), 0);
+	assert_false(tpm_pcr_is_zero(&values, 15));
+}
+
 static void pcr_read_all(void **state)
 {
 	struct swtpm *swtpm = *state;
@@ -632,6 +658,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_TPM(pcr_extend_matches_hash),
+		WITH_TPM(extensions_share_a_session),
 		WITH_TPM(pcr_read_all),
 		WITH_TPM(pcr_read_is_consistent),
 		WITH_TPM(literal_policy),

@@ -23,7 +23,7 @@ WORK = BUILD / "vm-work"
 CACHE = pathlib.Path(os.environ.get("CVMROOT_CACHE") or "/var/cache/cvmroot")
 
 # Stock programs that a rescue boot puts beside the initrd.
-RESCUE_PROGRAMS = ("usr/sbin/cryptsetup", "usr/sbin/dmsetup")
+RESCUE_PROGRAMS = ("usr/sbin/cryptsetup", "usr/sbin/dmsetup", "usr/lib/systemd/systemd-pcrextend")
 SYSTEMD_CRYPTSETUP = ("usr/bin/systemd-cryptsetup", "usr/lib/systemd/systemd-cryptsetup")
 # Since Debian 13 systemd-cryptsetup is a package of its own.
 EXTRA_PACKAGES = {"trixie": ("--include", "systemd-cryptsetup")}

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """Boots that succeed: the first, later ones, and what they leave behind."""
 
+import hashlib
 import os
 
 import artefacts
 import disk
 from disk import MIB
-from lab import FIRST_MARKER, PCRS, Lab, blob_file, converted, stub_overlay, unit
+from lab import FIRST_MARKER, PCRS, Lab, blob_file, converted, parse_log, stub_overlay, unit
 from machine import Drive, note, require
 from scenario import scenario
 
@@ -22,6 +23,7 @@ def check_first_boot(lab, boot, marker):
     expected = lab.expected_pcr15(key, results["file=" + LOG])
     require(results["pcr=15"] == expected, f"PCR 15 is {results['pcr=15'].hex()}, "
             f"its log replays to {expected.hex()}")
+    lab.check_events(results["file=" + LOG], "fresh")
     return secret, key
 
 
@@ -38,8 +40,6 @@ def first_boot(name):
     marker = f"written_by_the_guest_{lab.seed}"
     boot = lab.boot(first_boot_orders(marker))
     check_first_boot(lab, boot, marker)
-    require(b"root:" in boot.results()["file=" + LOG] or b"fresh" in boot.results()["file=" + LOG],
-            "no event says that the root is fresh")
 
 
 @scenario()
@@ -63,7 +63,62 @@ def reboot(name):
     expected = lab.expected_pcr15(lab.volume_key, results["file=" + LOG])
     require(results["pcr=15"] == expected, f"PCR 15 is {results['pcr=15'].hex()}, "
             f"its log replays to {expected.hex()}")
-    require(b"reopened" in results["file=" + LOG], "no event says that the root was reopened")
+    lab.check_events(results["file=" + LOG], "reopened")
+
+
+@scenario()
+def measured_elsewhere(name):
+    """Each event in the register that the configuration names, in the first boot and later."""
+    lab = Lab(name).make_image().make_tpm()
+    lab.config += "[measure]\nconfig = 9\nmanifest = 12\nroot = 13\nleave = 14\n"
+    digest = hashlib.sha256(lab.config.encode()).hexdigest()
+    for how in "fresh", "reopened":
+        results = lab.boot(["pcr=9", "pcr=12", "pcr=13", "pcr=14", f"file={LOG}"]).results()
+        lab.check_events(results["file=" + LOG], how)
+        manifest = [f"cvmroot:manifest:{disk.digest(lab.manifest)}"] if how == "fresh" else []
+        for pcr, words in ((9, [f"cvmroot:config:{digest}"]), (12, manifest),
+                           (13, [f"cvmroot:root:{how}:epoch=1:provider=tpm2"]),
+                           (14, ["cvmroot:leave"])):
+            value = bytes(32)
+            for word in words:
+                value = hashlib.sha256(value + hashlib.sha256(word.encode()).digest()).digest()
+            require(results[f"pcr={pcr}"] == value, f"PCR {pcr} of a {how} root")
+
+
+PCREXTEND_UNITS = {
+    # As systemd's own, but for the condition: a boot without firmware has no measuring stub.
+    unit("vmtest-pcrextend.socket"): b"""[Unit]
+DefaultDependencies=no
+[Socket]
+ListenStream=/run/systemd/io.systemd.PCRExtend
+FileDescriptorName=varlink
+SocketMode=0600
+Accept=yes
+""",
+    unit("vmtest-pcrextend@.service"): b"""[Unit]
+DefaultDependencies=no
+[Service]
+ExecStart=-/usr/lib/systemd/systemd-pcrextend
+""",
+    unit("cvmroot-boot.service.d/60-vmtest.conf"):
+        b"[Unit]\nRequires=vmtest-pcrextend.socket\nAfter=vmtest-pcrextend.socket\n",
+}
+
+
+@scenario()
+def measured_by_systemd(name):
+    """systemd's service measures for us: the same events and values, and it wrote the records."""
+    lab = Lab(name).make_image().make_tpm()
+    extra = {**artefacts.overlay(lab.suite.rescue), **PCREXTEND_UNITS}
+    for how in "fresh", "reopened":
+        results = lab.boot([f"file={LOG}", "pcr=15"], extra=extra).results()
+        log = results["file=" + LOG]
+        lab.check_events(log, how)
+        require(results["pcr=15"] == lab.expected_pcr15(lab.recover_keys()[1], log), "PCR 15")
+        ours = [record["content"]["string"] for record in parse_log(log)
+                if record["content"].get("eventType")]
+        require(ours == [f"cryptsetup:root:{disk.luks_uuid(lab.disk)}"],
+                f"cvmroot wrote the records of {ours} itself")
 
 
 @scenario()

@@ -5,6 +5,7 @@ real paths, the TEE simulated (tests/tee-sim), the broker the reference one (tes
 """
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from scenario import scenario
 RESOURCE = "default/luks/root"
 MEASUREMENT = "c1" * 48
 PCR_11 = hashlib.sha256(bytes(32) + hashlib.sha256(STUB.encode()).digest()).hexdigest()
+OWN_LOG = "/run/cvmroot/measure.log"  # of machines without registers
 # Where cvmroot.toml suggests to look for initdata, and where QEMU puts it there.
 INITDATA = "/sys/firmware/qemu_fw_cfg/by_name/opt/org.cvmroot.initdata/raw"
 FW_CFG = "opt/org.cvmroot.initdata"
@@ -48,6 +50,7 @@ class PlatformLab(Lab):
         self.extra = {}
         self.network = True
         self.deadline = 120
+        self.logs_checked = 0
         self.make_image(content=4 * MIB, size=24 * MIB)
 
     def serve(self, policy=None):
@@ -84,7 +87,7 @@ deadline-seconds = {self.deadline}
 
     def orders(self, *more):
         return ["hash=/", f"file={STATUS}", *more,
-                *(["pcr=15", f"file={LOG}"] if self.tpm else [])]
+                *(["pcr=15", f"file={LOG}"] if self.tpm else [f"file={OWN_LOG}"])]
 
     def boot_checked(self, *orders):
         boot = self.boot(self.orders(*orders), timeout=120)
@@ -93,6 +96,11 @@ deadline-seconds = {self.deadline}
         if self.tpm:
             expected = self.expected_pcr15(self.recover_keys()[1], results["file=" + LOG])
             require(results["pcr=15"] == expected, "PCR 15 is not what its log replays to")
+        log = results["file=" + (LOG if self.tpm else OWN_LOG)]
+        if not log.startswith(b"error"):
+            status = json.loads(results["file=" + STATUS])
+            self.check_events(log, status["root"], status["provider"])
+            self.logs_checked += 1
         self.check_no_secret([self.secret], {"the console": boot.console})
         return results
 
@@ -117,6 +125,7 @@ def first_boot_and_reboot(lab, policy):
         lab.reboot(marker)
         broker.require_attested(lab.platform, 2)
         note(f"{lab.platform}: two attestations were accepted")
+    require(lab.logs_checked == 2, f"{lab.logs_checked} logs of two boots")
 
 
 # ---- One scenario a platform ----
@@ -218,6 +227,7 @@ def give_initdata(lab, document):
 def use_initdata(lab):
     """The configuration comes by initdata from here on; the document, its digest."""
     lab.write_config()
+    lab.config_in_effect = lab.config
     document, digest = initdata_document(lab)
     lab.config = (f'[tee]\nplatform = "{lab.configured}"\n{lab.options}\n'
                   f'[initdata]\npath = "{INITDATA}"\n')

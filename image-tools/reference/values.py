@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""The reference values of one image: which registers hold what, when a key is asked for and after.
+
+"fetch" is the state in which cvmroot asks for the key, "booted" are the states that follow."""
+
+import dataclasses
+import hashlib
+import tomllib
+
+from . import Refused
+from .registers import (BANKS, Event, agent_event, phase_event, replay, volume_key_event,
+                        volume_key_word, word_event)
+
+WORDS = ("config", "manifest", "root", "leave")  # whose PCR the configuration chooses
+PCRS_FOR_WORDS = (9, 12, 13, 14, 15)
+RTMRS_FOR_WORDS = (2, 3)
+CLOSED_PCR = 15  # always gets the volume and its key
+FETCH_PHASE = "enter-initrd"
+LATER_PHASES = ("leave-initrd", "sysinit", "ready")
+HOWS = ("fresh", "resumed", "reopened")
+EPOCH = 1  # a volume that was made again by "cvmroot reset" has the next
+
+
+class Settings:
+    """What the configuration in effect says of measurements; @data are the bytes of the file."""
+
+    def __init__(self, data, name):
+        try:
+            tables = tomllib.loads(data.decode("utf-8"))
+        except (ValueError, UnicodeDecodeError) as error:
+            raise Refused(f"{name}: {error}") from None
+        self.digest = hashlib.sha256(data).hexdigest()
+        self.name = name
+        self.initdata = "path" in tables.get("initdata", {})
+        self.grow = tables.get("root", {}).get("grow", False)
+        self.providers = tables.get("keys", {}).get("providers", ["tpm2"])
+        measure = tables.get("measure", {})
+        self.pcrs = {word: self.choice(measure, word, CLOSED_PCR, PCRS_FOR_WORDS)
+                     for word in WORDS}
+        self.rtmr = self.choice(measure, "rtmr", 2, RTMRS_FOR_WORDS)
+
+    def choice(self, measure, key, default, allowed):
+        value = measure.get(key, default)
+        if value not in allowed:
+            raise Refused(f"{self.name}: [measure] {key} is one of "
+                          f"{', '.join(map(str, allowed))}, not {value!r}")
+        return value
+
+
+@dataclasses.dataclass
+class Volume:
+    """What differs from machine to machine, when it is known."""
+    uuid: str
+    digests: dict  # bank: the volume key's
+
+
+@dataclasses.dataclass
+class Register:
+    kind: str  # "PCR" or "RTMR"
+    number: int
+    fetch: list = None  # the events of each state in which a key may be asked for
+    gap: str = None  # why they are not known
+    later: list = dataclasses.field(default_factory=list)  # (when, the events since)
+    each_later: bool = False  # "booted" is the state after each of them, not only after the last
+    later_gap: bool = False  # the states are of each machine its own
+    changes: str = ""  # what changes it, for people
+
+    def values(self, bank):
+        """As the reference file has them; None when nothing is known."""
+        if self.fetch is None:
+            return None
+        found = {"fetch": unique(replay(events, bank) for events in self.fetch)}
+        if not self.later_gap:
+            found["booted"] = unique(replay(before + events[:count], bank) for before in self.fetch
+                                     for _, events in self.later for count in self.counts(events))
+        return found
+
+    def counts(self, events):
+        return range(0 if self.each_later else len(events), len(events) + 1)
+
+
+def unique(values):
+    return list(dict.fromkeys(value.hex() for value in values))
+
+
+class Values:
+    """@manifest: its digest in hex, or None. @table: the image's partition table, or None.
+    @disk_size: of the machine's disk, or None."""
+
+    def __init__(self, uki, settings, manifest, volume=None, secure_boot=False, table=None,
+                 disk_size=None, phases=LATER_PHASES):
+        self.uki = uki
+        self.settings = settings
+        self.manifest = manifest
+        self.volume = volume
+        self.secure_boot = secure_boot
+        self.table = table
+        self.disk_size = disk_size
+        self.phases = phases
+        self.pcrs = [self.pcr4(), self.pcr9(), self.pcr11(), *map(self.zero_pcr, (12, 13, 15))]
+        self.rtmrs = [self.rtmr1(), self.rtmr2(), self.rtmr3()]
+
+    # --- What cvmroot measures ---
+
+    def courses(self):
+        """(how, provider) of each way in which a boot can go."""
+        hows = HOWS if self.manifest else HOWS[2:]
+        return [(how, provider) for provider in self.settings.providers for how in hows]
+
+    def contents(self, how, provider):
+        """(word, content) in the order of the events; the content of the volume's may be None."""
+        found = [("config", self.settings.digest)]
+        if how != "reopened":
+            found.append(("manifest", self.manifest))
+        found.append(("root", f"{how}:epoch={EPOCH}:provider={provider}"))
+        found.append(("volume", self.volume and self.volume.uuid))
+        found.append(("volume-key", self.volume and self.volume.uuid))
+        return [*found, ("leave", "")]
+
+    def pcr_event(self, word, content):
+        """Shown of the first bank, which is the one that everybody has."""
+        if word == "volume-key":
+            known = self.volume and BANKS[0] in self.volume.digests
+            return volume_key_event(content, self.volume.digests) if known else None
+        return None if content is None else word_event(word, content)
+
+    def agent_event(self, word, content):
+        if word == "volume-key":
+            if not self.volume or "sha384" not in self.volume.digests:
+                return None
+            content = (f"{volume_key_word(content)}:sha384:"
+                       f"{self.volume.digests['sha384'].hex()}")
+        return None if content is None else agent_event(word, content)
+
+    def own_events(self, register, how, provider):
+        """cvmroot's events in a register; None stands for one that is not known."""
+        contents = self.contents(how, provider)
+        if register.kind == "RTMR":
+            return [self.agent_event(*item) for item in contents
+                    if register.number == self.settings.rtmr]
+        return [self.pcr_event(*item) for item in contents
+                if register.number == self.settings.pcrs.get(item[0], CLOSED_PCR)]
+
+    def with_own(self, register):
+        """The register with the states that cvmroot leads it to."""
+        for how, provider in self.courses():
+            events = self.own_events(register, how, provider)
+            # PCR 15 gets more of the running system: its machine ID, its file systems.
+            register.later_gap |= None in events or register.number == CLOSED_PCR
+            register.later.append((f"after cvmroot, {how}, the key from {provider}", events))
+        return register
+
+    # --- The registers ---
+
+    def pcr4(self):
+        return self.with_own(Register(
+            "PCR", 4, [self.uki.firmware_events(self.secure_boot)],
+            changes="any change of the UKI; Secure Boot, on or off"))
+
+    def pcr9(self):
+        gap = self.uki.kernel_gap()
+        return self.with_own(Register(
+            "PCR", 9, None if gap else [self.uki.kernel_events()], gap,
+            changes="command line, initrd, the configuration and the manifest in it; with "
+            "systemd-stub 257 also os-release; what a loader adds to any of them"))
+
+    def pcr11(self):
+        start = self.uki.stub_events() + [phase_event(FETCH_PHASE)]
+        later = [("after cvmroot the same, then", list(map(phase_event, self.phases)))]
+        return Register("PCR", 11, [start], later=later, each_later=True,
+                        changes="kernel, os-release, command line, initrd, the configuration and "
+                        "the manifest in it; the phase of the boot")
+
+    def zero_pcr(self, number):
+        changes = {12: "a command line, credentials or addons from outside of the UKI",
+                   13: "system extensions from outside of the UKI",
+                   15: "cvmroot itself, once it has the key"}[number]
+        return self.with_own(Register("PCR", number, [[]], changes=changes))
+
+    def rtmr1(self):
+        gap, events = self.rtmr1_gap(), None
+        if not gap:
+            tables = [self.table]
+            if self.settings.grow:
+                tables.append(self.table.grown(self.disk_size))
+            # Newer firmware has a separator in it, older has none.
+            events = [self.uki.rtmr1_events(self.secure_boot, table.event, separator)
+                      for table in tables for separator in (True, False)]
+        return self.with_own(Register("RTMR", 1, events, gap, changes="any change of the UKI, the "
+                                      "partition table; Secure Boot, on or off"))
+
+    def rtmr1_gap(self):
+        if not self.table:
+            return "the partition table is measured into it: give the whole image with --image"
+        if self.settings.grow and not self.disk_size:
+            return ("the partition table is measured into it, and the first boot lets the root "
+                    "partition grow: give --disk-size, or set grow = false")
+        return None
+
+    def rtmr2(self):
+        gap = self.uki.rtmr2_gap()
+        return self.with_own(Register(
+            "RTMR", 2, None if gap else [self.uki.rtmr2_events()], gap,
+            changes="kernel, os-release, command line, initrd, the configuration and the manifest "
+            "in it; what a loader adds to any of them"))
+
+    def rtmr3(self):
+        return self.with_own(Register("RTMR", 3, [[]], changes="agents of the running system"))
+
+    def gaps(self, pcrs):
+        """A sentence for each register that is left out."""
+        return [f"{register.kind} {register.number} is not predicted: {register.gap}"
+                for register in [*self.pcrs, *self.rtmrs]
+                if register.fetch is None and (register.kind == "RTMR" or register.number in pcrs)]
+
+    # --- The file ---
+
+    def reference(self, pcrs):
+        """@pcrs: those to keep."""
+        found = {"cvmroot-reference": 1, "pcrs": {}}
+        for bank in BANKS:
+            found["pcrs"][bank] = {str(register.number): register.values(bank)
+                                   for register in self.pcrs
+                                   if register.number in pcrs and register.values(bank)}
+        found["tdx"] = {"rtmrs": {str(register.number): register.values("sha384")
+                                  for register in self.rtmrs if register.values("sha384")}}
+        found["events"] = {"config": [self.settings.digest]}
+        if self.manifest:
+            found["events"]["manifest"] = [self.manifest]
+        found["events"]["providers"] = self.settings.providers
+        found["events"]["how"] = list(HOWS if self.manifest else HOWS[2:])
+        found["events"]["epoch"] = [EPOCH]
+        if self.volume:
+            found["volume"] = {"uuid": [self.volume.uuid]}
+            if self.volume.digests:
+                found["volume"]["volume-key"] = {
+                    bank: [digest.hex()] for bank, digest in sorted(self.volume.digests.items())}
+        return found
