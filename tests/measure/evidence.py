@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import json
+import shutil
 import subprocess
 
 import event_logs as logs
@@ -394,6 +395,22 @@ def published_azure(folder):
         need_vcek_refused(refusals, evidence)
 
 
+@case("published-azure-mixed")
+def azure_mixed(folder):
+    """Two pieces of good evidence make no third."""
+    found = list(azure_samples())
+    first, second = [(evidence, root) for tee, evidence, root in found if tee == "az-tdx-vtpm"]
+    refusals = Refusals(folder, EMPTY, option_for([first[1]], "--tee", "az-tdx-vtpm"), "TDX")
+    need(data_of(first[0]["td_quote"], "url") != data_of(second[0]["td_quote"], "url"), "samples")
+    refusals.need_refused({**first[0], "td_quote": second[0]["td_quote"]}, "quote of a TD")
+    refusals.need_refused({**second[0], "td_quote": first[0]["td_quote"]}, "quote of a TD")
+    first, second = [evidence for tee, evidence, _ in found if tee == "az-snp-vtpm"][1:3]
+    refusals = Refusals(folder, EMPTY, option_for([found[1][2]], "--tee", "az-snp-vtpm"), "SNP")
+    for member in ("tpm_quote", "hcl_report", "vcek"):
+        refusals.need_refused({**first, member: second[member]}, member)
+        refusals.need_refused({**second, member: first[member]}, member)
+
+
 def need_vcek_refused(refusals, evidence):
     vcek = evidence.get("vcek")
     if vcek is None:
@@ -672,6 +689,37 @@ def document_snp(folder):
                 option_for([machine.root], *nonce_option()))
 
 
+@case("document-azure", 120)
+def document_azure(folder):
+    machine, key = signing.SnpMachine(folder), signing.rsa(folder, "ak")
+    options = option_for([machine.root], *nonce_option(), "--certificates", machine.issuer)
+    good = logs.good_boot()
+    reference = reference_of(snp={"measurement": ["00" * 48]})
+
+    def made(user_data=NONCE, other=key, version=2, **report):
+        runtime = signing.runtime_data(key, user_data)
+        data = report.pop("report_data", hashlib.sha256(runtime).digest())
+        return document("az-snp-vtpm", signing.azure_evidence(
+            other, machine.report(data, **report), NONCE, logs.replay_pcrs(good), runtime,
+            machine.certificate, version), {"user": logs.user_log(good)})
+
+    wanted = {name: HOLDS for name in CLAIMS if name != "image"}
+    need_equal(need_claims(folder, made(), reference, wanted, "good boot", options), 0, "good boot")
+    need_claims(folder, made(bytes(32), version=1), reference, wanted, "version 1", options)
+    another = signing.rsa(folder, "another")
+    for what, evidence in (("another nonce in the report", made(bytes(32))),
+                           ("part of the nonce in the report", made(NONCE[:-1])),
+                           ("the guest's own VMPL", made(vmpl=2)),
+                           ("a report about something else", made(report_data=NONCE)),
+                           ("another key", made(other=another))):
+        need_claims(folder, evidence, reference, {"genuine": FAILS}, what, options)
+    need_claims(folder, made(measurement=b"\1" * 48), reference, {"launch": FAILS}, "paravisor",
+                options)
+    unnamed = {name: value for name, value in reference.items() if name != "snp"}
+    need_equal(need_claims(folder, made(), unnamed, {"launch": UNCHECKED}, "any paravisor",
+                           options), 3, "any paravisor")
+
+
 @case("document-tdx", 120)
 def document_tdx(folder):
     machine = signing.TdxMachine(folder)
@@ -804,3 +852,12 @@ def usage(folder):
                                 stderr=subprocess.PIPE, timeout=30)
         need_equal(result.returncode, status, f"verify {arguments}")
         need(result.stderr and not result.stdout, f"verify {arguments}: says nothing")
+    # It is in a program of its own, which is not in an initrd.
+    alone = folder / "cvmroot"
+    shutil.copy(CVMROOT, alone)
+    result = subprocess.run([alone, "verify", *map(str, base)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, timeout=30)
+    need_equal(result.returncode, 1, "verify without its program")
+    need(b"cvmroot-verify" in result.stderr, "verify without its program: says nothing")
+    result = subprocess.run([alone, "verify", "--help"], stdout=subprocess.PIPE, timeout=30)
+    need(result.returncode == 0 and b"--reference" in result.stdout, "verify --help")
