@@ -70,10 +70,9 @@ int platform_find(const char *name, const struct platform **ret)
 			*ret = &platforms[i];
 			return 0;
 		}
-	return fail(-EOPNOTSUPP,
-		    "the signatures of platform \"%s\" cannot be checked here: give its evidence "
-		    "to a verifier that knows it",
-		    name);
+	/* The name is not printed: it may be anything. */
+	return fail(-EOPNOTSUPP, "the signatures of this platform cannot be checked here: give its "
+				 "evidence to a verifier that knows it");
 }
 
 /* ---- The nonce, and where there are no registers the log ---- */

@@ -33,6 +33,7 @@ def verify(folder, evidence, reference, *options):
         claims = json.loads(result.stdout)["claims"]
         need_equal(set(claims), set(CLAIMS), "claims")
         return result.returncode, {name: claim["verdict"] for name, claim in claims.items()}
+    need(b"\x1b[2J" not in result.stderr, "what the evidence says goes to the terminal")
     need(result.returncode == 1 and result.stderr, f"cvmroot verify: status {result.returncode}, "
                                                    f"{result.stderr.decode()}")
     return 1, None
@@ -687,6 +688,15 @@ def document_snp(folder):
                          ("tee", {"levels": (3, 1, 8, 115)}), ("snp", {"levels": (3, 0, 9, 115)}),
                          ("microcode", {"levels": (3, 0, 8, 116)})):
         need_claims(folder, made(**report), reference, {"genuine": FAILS}, what, options)
+    # Who has a certificate is no authority.
+    forger, levels = copy.copy(machine), (255, 255, 255, 255)
+    forger.key = signing.ec(folder, "forged", "P-384")
+    forger.certificate = signing.certify(folder, "forged", forger.key, ("vcek", machine.key),
+                                         machine.extensions(levels))
+    chain = [("VCEK", forger.certificate), ("ASK", machine.certificate)]
+    evidence = signing.snp_evidence(forger.report(bound(log), levels=levels), chain)
+    need_claims(folder, document("snp", evidence, {"user": log}), reference, {"genuine": FAILS},
+                "a certificate by a chip", options)
     need_claims(folder, made(), reference, {"genuine": FAILS}, "no issuer",
                 option_for([machine.root], *nonce_option()))
 
@@ -797,6 +807,7 @@ def malformed_evidence(folder):
     for name in ("cvmroot-evidence", "tee", "nonce", "evidence", "logs"):
         pieces[f"no {name}"] = {key: value for key, value in good.items() if key != name}
     for name, value in (("cvmroot-evidence", 2), ("tee", "sample"), ("tee", "se"), ("tee", "cca"),
+                        ("tee", "\x1b[2J"),
                         ("nonce", ""), ("nonce", "AA"), ("more", 1), ("incomplete", ["x"]),
                         ("incomplete", [1]), ("logs", {"other": ""}), ("logs", {"user": "A"}),
                         ("evidence", {}), ("logs", {"user": None}),

@@ -119,18 +119,20 @@ class SnpMachine:
     CHIP = bytes(range(64))
 
     def __init__(self, folder):
-        def small(value):
-            return f"0201{value:02x}"
         root, issuer = rsa(folder, "ark"), rsa(folder, "ask")
         self.key = ec(folder, "vcek", "P-384")
         certify(folder, "ark", root, authority=True)
         certify(folder, "ask", issuer, ("ark", root), authority=True)
         self.root, self.issuer = folder / "ark.pem", folder / "ask.pem"
-        self.certificate = certify(
-            folder, "vcek", self.key, ("ask", issuer),
-            [(f"{AMD}.3.1", small(self.LEVELS[0])), (f"{AMD}.3.2", small(self.LEVELS[1])),
-             (f"{AMD}.3.3", small(self.LEVELS[2])), (f"{AMD}.3.8", small(self.LEVELS[3])),
-             (f"{AMD}.4", self.CHIP.hex())])
+        self.certificate = certify(folder, "vcek", self.key, ("ask", issuer),
+                                   self.extensions(self.LEVELS))
+
+    @classmethod
+    def extensions(cls, levels):
+        def small(value):
+            return f"0201{value:02x}" if value < 0x80 else f"020200{value:02x}"
+        return [*((f"{AMD}.3.{number}", small(level))
+                  for number, level in zip((1, 2, 3, 8), levels)), (f"{AMD}.4", cls.CHIP.hex())]
 
     def report(self, report_data, measurement=bytes(48), policy=0x30000, key_info=0, vmpl=0,
                levels=LEVELS, chip=CHIP, version=3):
