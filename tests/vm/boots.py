@@ -2,6 +2,7 @@
 """Boots that succeed: the first, later ones, and what they leave behind."""
 
 import hashlib
+import json
 import os
 
 import artefacts
@@ -15,15 +16,17 @@ STATUS = "/run/cvmroot/status.json"
 LOG = "/run/log/systemd/tpm2-measure.log"
 
 
-def check_first_boot(lab, boot, marker):
-    """All that must hold when a first boot has come to its end."""
+def check_first_boot(lab, boot, marker, outcomes=("fresh",)):
+    """All that must hold when a first boot has come to its end; what it may call the root."""
     results = boot.results()
     lab.check_guest_hashes(results)
     secret, key = lab.check_encrypted([marker])
     expected = lab.expected_pcr15(key, results["file=" + LOG])
     require(results["pcr=15"] == expected, f"PCR 15 is {results['pcr=15'].hex()}, "
             f"its log replays to {expected.hex()}")
-    lab.check_events(results["file=" + LOG], "fresh")
+    how = json.loads(results["file=" + STATUS])["root"]
+    require(how in outcomes, f"the root is called {how}")
+    lab.check_events(results["file=" + LOG], how)
     return secret, key
 
 
