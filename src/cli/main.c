@@ -7,13 +7,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-/* In the order of --help. */
-static const struct verb *const verbs[] = {
-	&verb_boot,   &verb_fail,  &verb_manifest, &verb_check_config,
-	&verb_status, &verb_fetch, &verb_evidence, &verb_log,
-	&verb_verify, &verb_ak,	   &verb_reset,	   &verb_nameservers,
-};
-
 static int print_help(void)
 {
 	printf("Usage: cvmroot [--debug] VERB [ARGUMENT...]\n"
@@ -23,7 +16,7 @@ static int print_help(void)
 	       "at each later one.\n"
 	       "\n"
 	       "Verbs:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+	for (size_t i = 0; verbs[i]; i++)
 		printf("  %-14s %s\n", verbs[i]->name, verbs[i]->summary);
 	printf("\n"
 	       "Options:\n"
@@ -90,7 +83,7 @@ static int dispatch(int argc, char **argv)
 	}
 	if (first == argc)
 		return usage_error("a verb is missing", "");
-	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+	for (size_t i = 0; verbs[i]; i++)
 		if (strcmp(verbs[i]->name, argv[first]) == 0)
 			return run_verb(verbs[i], argc - first, argv + first);
 	return usage_error("unknown verb ", argv[first]);

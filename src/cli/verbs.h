@@ -15,7 +15,7 @@ enum {
 
 /*
  * A verb is one file, src/cli/verb_NAME.c, that defines one of these, and one line in the table of
- * main.c. "cvmroot VERB --help" is answered by main from summary and usage.
+ * verbs.c. "cvmroot VERB --help" is answered by main from summary and usage.
  */
 struct verb {
 	const char *name;
@@ -31,6 +31,9 @@ struct verb {
 	 */
 	int (*run)(int argc, char **argv);
 };
+
+/* Those of this program, in the order of --help, and NULL. */
+extern const struct verb *const verbs[];
 
 extern const struct verb verb_boot;
 extern const struct verb verb_fail;

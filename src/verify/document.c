@@ -136,7 +136,11 @@ static int read_document(const char *text, size_t size, const char *tee, struct 
 		return fail(r, "the evidence is %s%s",
 			    r == -E2BIG ? "too long" : "not of the form that cvmroot(7) describes",
 			    tee ? "" : "; for a platform's evidence alone give --tee");
-	return r < 0 ? r : platform_find(tee, &ret->platform);
+	if (r == 0)
+		r = platform_find(tee, &ret->platform);
+	if (r == 0)
+		ret->registers = verify_has_registers(tee) > 0;
+	return r;
 }
 
 int document_read(const char *text, size_t size, const char *tee, struct document *ret)

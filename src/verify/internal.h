@@ -40,6 +40,7 @@ enum document_log {
 struct platform;
 struct document {
 	const struct platform *platform;
+	bool registers; /* that the platform has */
 	json_t *json;
 	json_t *evidence; /* borrowed from it */
 	bool bare;	  /* no document around the evidence */
@@ -75,12 +76,11 @@ bool reference_lists_number(const json_t *list, uint64_t number);
 
 struct platform {
 	const char *name;
-	bool registers;
-	/* -EKEYREJECTED: not genuine, with a sentence. NULL: not supported. */
+	/* -EKEYREJECTED: not genuine, with a sentence. */
 	int (*check)(const struct verify_input *input, const struct reference *reference,
 		     const struct document *document, struct facts *ret);
 };
-/* -EOPNOTSUPP with a sentence. */
+/* In claims.c. -EOPNOTSUPP with a sentence. */
 int platform_find(const char *name, const struct platform **ret);
 
 int snp_check_evidence(const struct verify_input *input, const struct reference *reference,

@@ -31,17 +31,12 @@ static bool is_item(const json_t *value, enum item item, size_t size)
 	       hex_decode(json_string_value(value), json_string_length(value), data, size) == 0;
 }
 
-/*
- * None where the reference says nothing. One without items accepts nothing: somebody made it by
- * mistake. @size: bytes of each item in hex.
- */
+/* One without items accepts nothing: somebody made it by mistake. @size: bytes of each in hex. */
 static int check_list(json_t *list, enum item item, size_t size)
 {
 	json_t *value;
 	size_t i;
 
-	if (!list)
-		return 0;
 	if (!json_is_array(list) || json_array_size(list) == 0)
 		return -EBADMSG;
 	json_array_foreach (list, i, value)
@@ -80,9 +75,9 @@ static int check_registers(json_t *registers, unsigned int count, size_t size)
 		if (!is_register(name, count))
 			return -EBADMSG;
 		r = json_read_object(value, table, ARRAY_SIZE(table), true);
-		if (r == 0)
+		if (r == 0 && fetch)
 			r = check_list(fetch, ITEM_HEX, size);
-		if (r == 0)
+		if (r == 0 && booted)
 			r = check_list(booted, ITEM_HEX, size);
 		if (r < 0)
 			return r;
@@ -109,90 +104,105 @@ static int check_banks(json_t *object, bool registers)
 	return 0;
 }
 
-static int read_tdx(json_t *object, struct reference *ret)
-{
-	const struct json_member table[] = {
-		{"mrtd", JSON_ARRAY, false, &ret->mrtd},
-		{"rtmrs", JSON_OBJECT, false, &ret->rtmrs},
-	};
-	int r = object ? json_read_object(object, table, ARRAY_SIZE(table), true) : 0;
+/* Lists, with the section of the file that they are in. */
+static const struct list {
+	const char *section, *name;
+	enum item item;
+	uint8_t size; /* of each item in hex */
+	uint8_t offset;
+} lists[] = {
+#define LIST(section, name, item, size, member)                                                    \
+	{                                                                                          \
+		section, name, item, size, offsetof(struct reference, member)                      \
+	}
+	LIST("tdx", "mrtd", ITEM_HEX, LAUNCH_SIZE, mrtd),
+	LIST("snp", "measurement", ITEM_HEX, LAUNCH_SIZE, measurement),
+	LIST("events", "config", ITEM_HEX, HASH_SHA256_SIZE, config),
+	LIST("events", "manifest", ITEM_HEX, HASH_SHA256_SIZE, manifest),
+	LIST("events", "providers", ITEM_TEXT, 0, providers),
+	LIST("events", "how", ITEM_TEXT, 0, how),
+	LIST("events", "epoch", ITEM_NUMBER, 0, epoch),
+	LIST("volume", "uuid", ITEM_TEXT, 0, uuid),
+	LIST("", "attestation-keys", ITEM_TEXT, 0, attestation_keys),
+#undef LIST
+};
 
-	if (r == 0)
-		r = check_list(ret->mrtd, ITEM_HEX, LAUNCH_SIZE);
-	return r < 0 ? r : check_registers(ret->rtmrs, RTMR_COUNT, LAUNCH_SIZE);
+static bool is(const char *section, const char *name, const char *wanted_section,
+	       const char *wanted_name)
+{
+	return strcmp(section, wanted_section) == 0 && strcmp(name, wanted_name) == 0;
 }
 
-static int read_snp(json_t *object, struct reference *ret)
+static int read_list(const char *section, const char *name, json_t *value, struct reference *ret)
 {
-	const struct json_member table[] = {
-		{"measurement", JSON_ARRAY, false, &ret->measurement},
-	};
-	int r = object ? json_read_object(object, table, ARRAY_SIZE(table), true) : 0;
-
-	return r < 0 ? r : check_list(ret->measurement, ITEM_HEX, LAUNCH_SIZE);
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		if (is(section, name, lists[i].section, lists[i].name)) {
+			memcpy((char *)ret + lists[i].offset, &value, sizeof(value));
+			return check_list(value, lists[i].item, lists[i].size);
+		}
+	return -EBADMSG;
 }
 
-static int read_events(json_t *object, struct reference *ret)
+static int read_member(const char *section, const char *name, json_t *value, struct reference *ret)
 {
-	const struct json_member table[] = {
-		{"config", JSON_ARRAY, false, &ret->config},
-		{"manifest", JSON_ARRAY, false, &ret->manifest},
-		{"providers", JSON_ARRAY, false, &ret->providers},
-		{"how", JSON_ARRAY, false, &ret->how},
-		{"epoch", JSON_ARRAY, false, &ret->epoch},
-	};
-	int r = object ? json_read_object(object, table, ARRAY_SIZE(table), true) : 0;
-
-	if (r == 0)
-		r = check_list(ret->config, ITEM_HEX, HASH_SHA256_SIZE);
-	if (r == 0)
-		r = check_list(ret->manifest, ITEM_HEX, HASH_SHA256_SIZE);
-	if (r == 0)
-		r = check_list(ret->providers, ITEM_TEXT, 0);
-	if (r == 0)
-		r = check_list(ret->how, ITEM_TEXT, 0);
-	return r < 0 ? r : check_list(ret->epoch, ITEM_NUMBER, 0);
+	if (json_is_array(value))
+		return read_list(section, name, value, ret);
+	if (!json_is_object(value))
+		return -EBADMSG;
+	if (is(section, name, "", "pcrs")) {
+		ret->pcrs = value;
+		return check_banks(value, true);
+	}
+	if (is(section, name, "tdx", "rtmrs")) {
+		ret->rtmrs = value;
+		return check_registers(value, RTMR_COUNT, LAUNCH_SIZE);
+	}
+	if (!is(section, name, "volume", "volume-key"))
+		return -EBADMSG;
+	ret->volume_key = value;
+	return check_banks(value, false);
 }
 
-static int read_volume(json_t *object, struct reference *ret)
+static bool is_section(const char *name)
 {
-	const struct json_member table[] = {
-		{"uuid", JSON_ARRAY, false, &ret->uuid},
-		{"volume-key", JSON_OBJECT, false, &ret->volume_key},
-	};
-	int r = object ? json_read_object(object, table, ARRAY_SIZE(table), true) : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		if (strcmp(lists[i].section, name) == 0)
+			return true;
+	return false;
+}
 
-	if (r == 0)
-		r = check_list(ret->uuid, ITEM_TEXT, 0);
-	return r < 0 ? r : check_banks(ret->volume_key, false);
+static int read_section(const char *section, json_t *object, struct reference *ret)
+{
+	const char *name;
+	json_t *value;
+	int r;
+
+	json_object_foreach (object, name, value) {
+		r = read_member(section, name, value, ret);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 static int read_members(struct reference *ret)
 {
-	json_t *version, *tdx = NULL, *snp = NULL, *events = NULL, *volume = NULL;
-	const struct json_member table[] = {
-		{"cvmroot-reference", JSON_INTEGER, true, &version},
-		{"pcrs", JSON_OBJECT, false, &ret->pcrs},
-		{"tdx", JSON_OBJECT, false, &tdx},
-		{"snp", JSON_OBJECT, false, &snp},
-		{"events", JSON_OBJECT, false, &events},
-		{"volume", JSON_OBJECT, false, &volume},
-		{"attestation-keys", JSON_ARRAY, false, &ret->attestation_keys},
-	};
-	int r = json_read_object(ret->json, table, ARRAY_SIZE(table), true);
+	const char *name;
+	json_t *value;
+	int r;
 
-	if (r < 0 || json_integer_value(version) != VERSION)
+	if (json_integer_value(json_object_get(ret->json, "cvmroot-reference")) != VERSION)
 		return -EBADMSG;
-	r = check_banks(ret->pcrs, true);
-	if (r == 0)
-		r = read_tdx(tdx, ret);
-	if (r == 0)
-		r = read_snp(snp, ret);
-	if (r == 0)
-		r = read_events(events, ret);
-	if (r == 0)
-		r = read_volume(volume, ret);
-	return r < 0 ? r : check_list(ret->attestation_keys, ITEM_TEXT, 0);
+	json_object_foreach (ret->json, name, value) {
+		if (strcmp(name, "cvmroot-reference") == 0)
+			continue;
+		r = name[0] != '\0' && json_is_object(value) && is_section(name)
+			    ? read_section(name, value, ret)
+			    : read_member("", name, value, ret);
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 int reference_read(const char *text, size_t size, struct reference *ret)

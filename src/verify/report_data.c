@@ -1,37 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/error.h"
 #include "crypto/hash.h"
-#include "verify/internal.h"
+#include "verify/verify.h"
 
 #include <string.h>
 
 #define LABEL "cvmroot evidence 1"
 
-static const struct platform platforms[] = {
-	{"tdx", true, tdx_check_evidence},
-	{"az-tdx-vtpm", true, az_tdx_check_evidence},
-	{"az-snp-vtpm", true, az_snp_check_evidence},
-	{"snp", false, snp_check_evidence},
-	{"cca", false, NULL},
-	{"tpm", true, tpm_check_evidence},
+static const struct {
+	const char *name;
+	bool registers;
+} platforms[] = {
+	{"tdx", true},	{"az-tdx-vtpm", true}, {"az-snp-vtpm", true},
+	{"snp", false}, {"cca", false},	       {"tpm", true},
 };
-
-int platform_find(const char *name, const struct platform **ret)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++)
-		if (strcmp(platforms[i].name, name) == 0) {
-			*ret = &platforms[i];
-			return 0;
-		}
-	return fail(-EOPNOTSUPP, "evidence of platform \"%s\" cannot be checked later", name);
-}
 
 int verify_has_registers(const char *tee)
 {
-	const struct platform *platform;
-	int r = platform_find(tee, &platform);
-
-	return r < 0 ? r : platform->registers;
+	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++)
+		if (strcmp(platforms[i].name, tee) == 0)
+			return platforms[i].registers;
+	return fail(-EOPNOTSUPP, "evidence of platform \"%s\" cannot be checked later", tee);
 }
 
 int verify_report_data(bool has_registers, const void *log, size_t log_size, const uint8_t *nonce,

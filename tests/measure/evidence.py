@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import json
+import shutil
 import subprocess
 
 import event_logs as logs
@@ -32,6 +33,7 @@ def verify(folder, evidence, reference, *options):
         claims = json.loads(result.stdout)["claims"]
         need_equal(set(claims), set(CLAIMS), "claims")
         return result.returncode, {name: claim["verdict"] for name, claim in claims.items()}
+    need(b"\x1b[2J" not in result.stderr, "what the evidence says goes to the terminal")
     need(result.returncode == 1 and result.stderr, f"cvmroot verify: status {result.returncode}, "
                                                    f"{result.stderr.decode()}")
     return 1, None
@@ -394,6 +396,24 @@ def published_azure(folder):
         need_vcek_refused(refusals, evidence)
 
 
+@case("published-azure-mixed")
+def azure_mixed(folder):
+    """Two pieces of good evidence make no third."""
+    found = list(azure_samples())
+    evidence, root = found[-1][1:]
+    refusals = Refusals(folder, EMPTY, option_for([root], "--tee", "az-tdx-vtpm"), "TDX")
+    for path, _ in tdx_samples():
+        quote = path.read_bytes()
+        if path.name != "td-quote.bin":
+            text = base64.urlsafe_b64encode(quote).decode()
+            refusals.need_refused({**evidence, "td_quote": text}, f"quote, {path.name}")
+    first, second = [evidence for tee, evidence, _ in found if tee == "az-snp-vtpm"][1:3]
+    refusals = Refusals(folder, EMPTY, option_for([found[1][2]], "--tee", "az-snp-vtpm"), "SNP")
+    for member in ("tpm_quote", "hcl_report", "vcek"):
+        refusals.need_refused({**first, member: second[member]}, member)
+        refusals.need_refused({**second, member: first[member]}, member)
+
+
 def need_vcek_refused(refusals, evidence):
     vcek = evidence.get("vcek")
     if vcek is None:
@@ -516,9 +536,11 @@ def need_tpm_refused(folder, machine, reference, loose):
     }
     for what, (members, claim) in changed.items():
         need_claims(folder, machine.document(good), {**loose, **members}, {claim: FAILS}, what)
-    other_bank = {**loose, "volume": {"volume-key": {"sha512": ["11" * 64]}}}
-    need_equal(need_claims(folder, machine.document(good), other_bank, {"root": UNCHECKED},
-                           "key in another bank"), 3, "key in another bank")
+    # Digests of a bank that is not quoted are anybody's, right as they may be.
+    for bank, digest in (("sha512", "11" * 64), ("sha384", logs.key_digests()["sha384"].hex())):
+        other_bank = {**loose, "volume": {"volume-key": {bank: [digest]}}}
+        need_equal(need_claims(folder, machine.document(good), other_bank, {"root": UNCHECKED},
+                               f"key in bank {bank}"), 3, f"key in bank {bank}")
     need_equal(verify(folder, {**machine.document(good), "logs": {}}, loose, *nonce_option())[0], 3,
                "no log")
 
@@ -666,8 +688,48 @@ def document_snp(folder):
                          ("tee", {"levels": (3, 1, 8, 115)}), ("snp", {"levels": (3, 0, 9, 115)}),
                          ("microcode", {"levels": (3, 0, 8, 116)})):
         need_claims(folder, made(**report), reference, {"genuine": FAILS}, what, options)
+    # Who has a certificate is no authority.
+    forger, levels = copy.copy(machine), (255, 255, 255, 255)
+    forger.key = signing.ec(folder, "forged", "P-384")
+    forger.certificate = signing.certify(folder, "forged", forger.key, ("vcek", machine.key),
+                                         machine.extensions(levels))
+    chain = [("VCEK", forger.certificate), ("ASK", machine.certificate)]
+    evidence = signing.snp_evidence(forger.report(bound(log), levels=levels), chain)
+    need_claims(folder, document("snp", evidence, {"user": log}), reference, {"genuine": FAILS},
+                "a certificate by a chip", options)
     need_claims(folder, made(), reference, {"genuine": FAILS}, "no issuer",
                 option_for([machine.root], *nonce_option()))
+
+
+@case("document-azure", 120)
+def document_azure(folder):
+    machine, key = signing.SnpMachine(folder), signing.rsa(folder, "ak")
+    options = option_for([machine.root], *nonce_option(), "--certificates", machine.issuer)
+    good = logs.good_boot()
+    reference = reference_of(snp={"measurement": ["00" * 48]})
+
+    def made(user_data=NONCE, other=key, version=2, **report):
+        runtime = signing.runtime_data(key, user_data)
+        data = report.pop("report_data", hashlib.sha256(runtime).digest())
+        return document("az-snp-vtpm", signing.azure_evidence(
+            other, machine.report(data, **report), NONCE, logs.replay_pcrs(good), runtime,
+            machine.certificate, version), {"user": logs.user_log(good)})
+
+    wanted = {name: HOLDS for name in CLAIMS if name != "image"}
+    need_equal(need_claims(folder, made(), reference, wanted, "good boot", options), 0, "good boot")
+    need_claims(folder, made(bytes(32), version=1), reference, wanted, "version 1", options)
+    another = signing.rsa(folder, "another")
+    for what, evidence in (("another nonce in the report", made(bytes(32))),
+                           ("part of the nonce in the report", made(NONCE[:-1])),
+                           ("the guest's own VMPL", made(vmpl=2)),
+                           ("a report about something else", made(report_data=NONCE)),
+                           ("another key", made(other=another))):
+        need_claims(folder, evidence, reference, {"genuine": FAILS}, what, options)
+    need_claims(folder, made(measurement=b"\1" * 48), reference, {"launch": FAILS}, "paravisor",
+                options)
+    unnamed = {name: value for name, value in reference.items() if name != "snp"}
+    need_equal(need_claims(folder, made(), unnamed, {"launch": UNCHECKED}, "any paravisor",
+                           options), 3, "any paravisor")
 
 
 @case("document-tdx", 120)
@@ -745,6 +807,7 @@ def malformed_evidence(folder):
     for name in ("cvmroot-evidence", "tee", "nonce", "evidence", "logs"):
         pieces[f"no {name}"] = {key: value for key, value in good.items() if key != name}
     for name, value in (("cvmroot-evidence", 2), ("tee", "sample"), ("tee", "se"), ("tee", "cca"),
+                        ("tee", "\x1b[2J"),
                         ("nonce", ""), ("nonce", "AA"), ("more", 1), ("incomplete", ["x"]),
                         ("incomplete", [1]), ("logs", {"other": ""}), ("logs", {"user": "A"}),
                         ("evidence", {}), ("logs", {"user": None}),
@@ -802,3 +865,12 @@ def usage(folder):
                                 stderr=subprocess.PIPE, timeout=30)
         need_equal(result.returncode, status, f"verify {arguments}")
         need(result.stderr and not result.stdout, f"verify {arguments}: says nothing")
+    # It is in a program of its own, which is not in an initrd.
+    alone = folder / "cvmroot"
+    shutil.copy(CVMROOT, alone)
+    result = subprocess.run([alone, "verify", *map(str, base)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, timeout=30)
+    need_equal(result.returncode, 1, "verify without its program")
+    need(b"cvmroot-verify" in result.stderr, "verify without its program: says nothing")
+    result = subprocess.run([alone, "verify", "--help"], stdout=subprocess.PIPE, timeout=30)
+    need(result.returncode == 0 and b"--reference" in result.stdout, "verify --help")

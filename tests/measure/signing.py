@@ -4,6 +4,7 @@ by the vendors' specifications and signed with openssl(1)."""
 
 import base64
 import hashlib
+import json
 import subprocess
 
 AMD = "1.3.6.1.4.1.3704.1"
@@ -91,6 +92,26 @@ def tpm_evidence(key, nonce, pcrs, **options):
             "ak_public": base64_text(key.public())}
 
 
+def azure_evidence(key, report, nonce, pcrs, runtime, certificate, version=2):
+    """Around an SNP report, for which runtime_data() gave the report data."""
+    message = attest(nonce, pcrs)
+    hcl = (b"HCLA".ljust(32, b"\0") + report + bytes(8) + (2).to_bytes(4, "little") +
+           (1).to_bytes(4, "little") + len(runtime).to_bytes(4, "little") + runtime)
+    return {"version": version,
+            "tpm_quote": {"signature": key.sign(message).hex(), "message": message.hex(),
+                          "pcrs": [value.hex() for value in pcrs]},
+            "hcl_report": base64.urlsafe_b64encode(hcl).decode(),
+            "vcek": base64.urlsafe_b64encode(certificate).decode()}
+
+
+def runtime_data(key, user_data):
+    """What Azure's paravisor says of the TPM's key, a JSON text."""
+    modulus = openssl("rsa", "-in", key.path, "-noout", "-modulus").decode().strip().split("=")[1]
+    number = base64.urlsafe_b64encode(bytes.fromhex(modulus)).decode().rstrip("=")
+    return json.dumps({"keys": [{"kid": "HCLAkPub", "kty": "RSA", "e": "AQAB", "n": number}],
+                       "user-data": user_data.hex()}).encode()
+
+
 # ---- AMD SEV-SNP Firmware ABI, ATTESTATION_REPORT ----
 
 class SnpMachine:
@@ -98,18 +119,20 @@ class SnpMachine:
     CHIP = bytes(range(64))
 
     def __init__(self, folder):
-        def small(value):
-            return f"0201{value:02x}"
         root, issuer = rsa(folder, "ark"), rsa(folder, "ask")
         self.key = ec(folder, "vcek", "P-384")
         certify(folder, "ark", root, authority=True)
         certify(folder, "ask", issuer, ("ark", root), authority=True)
         self.root, self.issuer = folder / "ark.pem", folder / "ask.pem"
-        self.certificate = certify(
-            folder, "vcek", self.key, ("ask", issuer),
-            [(f"{AMD}.3.1", small(self.LEVELS[0])), (f"{AMD}.3.2", small(self.LEVELS[1])),
-             (f"{AMD}.3.3", small(self.LEVELS[2])), (f"{AMD}.3.8", small(self.LEVELS[3])),
-             (f"{AMD}.4", self.CHIP.hex())])
+        self.certificate = certify(folder, "vcek", self.key, ("ask", issuer),
+                                   self.extensions(self.LEVELS))
+
+    @classmethod
+    def extensions(cls, levels):
+        def small(value):
+            return f"0201{value:02x}" if value < 0x80 else f"020200{value:02x}"
+        return [*((f"{AMD}.3.{number}", small(level))
+                  for number, level in zip((1, 2, 3, 8), levels)), (f"{AMD}.4", cls.CHIP.hex())]
 
     def report(self, report_data, measurement=bytes(48), policy=0x30000, key_info=0, vmpl=0,
                levels=LEVELS, chip=CHIP, version=3):
@@ -144,18 +167,18 @@ SNP_FIRMWARE = (("current", 0x1e8), ("committed", 0x1ec))
 
 def snp_report_json(report):
     """As Trustee's agent writes a report."""
-    json = {name: list(report[at:at + size]) for name, at, size in SNP_BYTES}
+    members = {name: list(report[at:at + size]) for name, at, size in SNP_BYTES}
     for name, at, size in SNP_NUMBERS:
-        json[name] = int.from_bytes(report[at:at + size], "little")
+        members[name] = int.from_bytes(report[at:at + size], "little")
     for name, at in SNP_TCBS:
-        json[name] = {"fmc": None, "bootloader": report[at], "tee": report[at + 1],
+        members[name] = {"fmc": None, "bootloader": report[at], "tee": report[at + 1],
                       "snp": report[at + 6], "microcode": report[at + 7]}
     for name, at in SNP_CPUID:
-        json[name] = report[at] if report[0] > 2 else None
+        members[name] = report[at] if report[0] > 2 else None
     for name, at in SNP_FIRMWARE:
-        json[name] = {"build": report[at], "minor": report[at + 1], "major": report[at + 2]}
-    json["signature"] = {"r": list(report[0x2a0:0x2e8]), "s": list(report[0x2e8:0x330])}
-    return json
+        members[name] = {"build": report[at], "minor": report[at + 1], "major": report[at + 2]}
+    members["signature"] = {"r": list(report[0x2a0:0x2e8]), "s": list(report[0x2e8:0x330])}
+    return members
 
 
 def snp_evidence(report, certificates):
