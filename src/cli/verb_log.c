@@ -4,7 +4,6 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/verbs.h"
-#include "eventlog/tcg.h"
 #include "eventlog/word.h"
 #include "measure/judge.h"
 #include "measure/machine_logs.h"
@@ -38,18 +37,10 @@ struct arguments {
 static const char *own_word(const struct eventlog_event *event)
 {
 	const char *content;
-	const uint8_t *text;
-	size_t text_size, size;
 	enum word word;
-	uint32_t tag;
-	int r = -ENOENT;
+	size_t size;
 
-	if (event->source == EVENTLOG_USER && event->data)
-		r = word_parse(event->user_type, (const char *)event->data, event->data_size, &word,
-			       &content, &size);
-	else if (tcg_read_tagged(event, &tag, &text, &text_size) == 0 && tag == TCG_AAEL_TAG)
-		r = word_parse_agent((const char *)text, text_size, &word, &content, &size);
-	return r == 0 ? word_name(word) : NULL;
+	return eventlog_word(event, &word, &content, &size) == 0 ? word_name(word) : NULL;
 }
 
 /* A type of user space is whatever its writer chose. */
