@@ -52,6 +52,12 @@ def good_boot(root=ROOT, banks=tuple(BANKS)):
                      volume_key(banks=banks), word("leave", banks=banks)]
 
 
+def image_events():
+    """What firmware and stub measured before; that the log of user space has it makes a log less
+    to write."""
+    return [Event(f"image {pcr}", "image", pcr) for pcr in (2, 4, 7, 9, 11)]
+
+
 def user_log(events):
     return b"".join(event.record() for event in events)
 
@@ -83,11 +89,16 @@ def agent_word(name, content="-", rtmr=2, **options):
     return AgentEvent(f"cvmroot {name} {content}", rtmr, **options)
 
 
-def good_agent_boot(rtmr=2):
+def good_agent_boot(rtmr=2, root=ROOT):
     key = key_digests()["sha384"].hex()
-    contents = (("config", CONFIG), ("manifest", MANIFEST), ("root", ROOT), ("volume", UUID),
+    contents = (("config", CONFIG), ("manifest", MANIFEST), ("root", root), ("volume", UUID),
                 ("volume-key", f"{KEY_WORD}:sha384:{key}"), ("leave", "-"))
-    return [agent_word(name, content, rtmr) for name, content in contents]
+    return [agent_word(name, content, rtmr) for name, content in contents
+            if name != "manifest" or not root.startswith("reopened")]
+
+
+def agent_image_events():
+    return [AgentEvent(f"image {rtmr} -", rtmr) for rtmr in (0, 1, 2)]
 
 
 def agent_log(events):
