@@ -90,8 +90,9 @@ static int is_about(const struct document *document, const struct facts *facts,
 
 	if (r < 0)
 		return r;
-	/* Who asks a TPM chooses how much it is asked about: nothing is not a nonce cut short. */
-	if (facts->report_data_size != (facts->report_data_fitted ? facts->fitted_size : size))
+	/* Who asks a TPM chooses the size of what it is asked about, which may be nothing. */
+	if (facts->report_data_fitted ? facts->report_data_size < facts->fitted_size
+				      : facts->report_data_size != size)
 		return 0;
 	bytes_fit(data, size, wanted, facts->report_data_size);
 	return memcmp(wanted, facts->report_data, facts->report_data_size) == 0;

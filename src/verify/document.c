@@ -123,8 +123,11 @@ static int read_members(struct document *ret, const char **ret_tee)
 
 static int read_document(const char *text, size_t size, const char *tee, struct document *ret)
 {
-	int r = json_parse(text, size, VERIFY_DOCUMENT_LIMIT, &ret->json);
+	int r = tee ? platform_find(tee, &ret->platform) : 0;
 
+	if (r < 0)
+		return r;
+	r = json_parse(text, size, VERIFY_DOCUMENT_LIMIT, &ret->json);
 	if (r == 0 && !json_is_object(ret->json))
 		r = -EBADMSG;
 	ret->bare = r == 0 && !json_object_get(ret->json, "cvmroot-evidence");

@@ -17,7 +17,7 @@ struct facts {
 	uint8_t report_data[TEE_REPORT_DATA_SIZE];
 	size_t report_data_size;
 	bool report_data_fitted; /* it is filled with zeros, or cut, */
-	size_t fitted_size;	 /* to this size */
+	size_t fitted_size;	 /* to no less than this */
 	enum {
 		LAUNCH_NONE, /* the platform does not measure what started the machine */
 		LAUNCH_SNP,

@@ -120,7 +120,7 @@ def published_snp(folder):
     for name, report, certificate, chain, failing in snp_samples():
         kind = "VLEK" if "vlek" in chain.name else "VCEK"
         reference = {**EMPTY, "snp": {"measurement": [report[0x90:0xc0].hex()],
-                                      "kernel-hashes": True}}
+                                      "kernel-hashes": True, "vmpl": [report[0x30]]}}
         data = base64.b64encode(report[0x50:0x90]).decode()
         options = option_for([chain], "--tee", "snp", "--nonce", data)
         good = signing.snp_evidence(report, [(kind, certificate)])
@@ -140,20 +140,20 @@ def published_snp(folder):
             altered = flipped(certificate, at, at % 8)
             refusals.need_refused(signing.snp_evidence(report, [(kind, altered)]),
                                   f"certificate, byte {at}")
-        need_issuer(folder, report, (kind, certificate), chain, name)
+        need_issuer(folder, report, (kind, certificate), chain, reference, name)
 
 
-def need_issuer(folder, report, certificate, chain, name):
+def need_issuer(folder, report, certificate, chain, reference, name):
     """The issuer from the evidence or a file; none, an altered one, another root."""
     issuer, root = split_pem(chain)
     (folder / "root.pem").write_text(root)
     (folder / "issuer.pem").write_text(issuer)
     der = signing.openssl("x509", "-in", folder / "issuer.pem", "-outform", "DER")
     options = option_for([folder / "root.pem"], "--tee", "snp")
-    refusals = Refusals(folder, EMPTY, options, name)
-    need_equal(verify(folder, signing.snp_evidence(report, [certificate, ("ASK", der)]), EMPTY,
+    refusals = Refusals(folder, reference, options, name)
+    need_equal(verify(folder, signing.snp_evidence(report, [certificate, ("ASK", der)]), reference,
                       *options)[1]["genuine"], HOLDS, name)
-    need_equal(verify(folder, signing.snp_evidence(report, [certificate]), EMPTY, *options,
+    need_equal(verify(folder, signing.snp_evidence(report, [certificate]), reference, *options,
                       "--certificates", folder / "issuer.pem")[1]["genuine"], HOLDS, name)
     refusals.need_refused(signing.snp_evidence(report, [certificate]), "issuer: none")
     for at in range(0, len(der), 61):
@@ -162,7 +162,7 @@ def need_issuer(folder, report, certificate, chain, name):
                               f"issuer, byte {at}")
     # AMD has a root for each product.
     other = vectors("go-sev-guest/verify/trust/ask_ark_turin_vcek.pem")
-    Refusals(folder, EMPTY, option_for([other], "--tee", "snp"), name).need_refused(
+    Refusals(folder, reference, option_for([other], "--tee", "snp"), name).need_refused(
         signing.snp_evidence(report, [certificate, ("ASK", der)]), "root")
 
 
@@ -529,9 +529,11 @@ def need_tpm_refused(folder, machine, reference):
     need_claims(folder, swapped, reference, {"fresh": FAILS}, "a nonce put beside old evidence",
                 nonce_option(bytes(32)))
     # Who asks a TPM chooses the size of what it is asked about.
-    for size in (0, 1, 31, 33, 64):
-        need_claims(folder, machine.document(good, quoted=NONCE[:size].ljust(size, b"\0")),
-                    reference, {"fresh": FAILS}, f"quote about {size} bytes")
+    for size in (0, 1, 31):
+        need_claims(folder, machine.document(good, quoted=NONCE[:size]), reference,
+                    {"fresh": FAILS}, f"quote about {size} bytes")
+    need_claims(folder, machine.document(good, quoted=NONCE.ljust(64, b"\0")), reference,
+                {"fresh": HOLDS}, "quote about 64 bytes")
     # Values of the moment of fetching are not those of a machine that has booted.
     status = need_claims(folder, machine.document(good), {**reference, "pcrs": {"sha256": {
         "15": {"fetch": ["00" * 32]}}}}, {"image": UNCHECKED}, "no values of later")
@@ -932,6 +934,8 @@ def this_platform(folder):
                              what, nonce_option() + options)
         need_equal(status, 0 if verdict == HOLDS and evidence is good else 3, what)
     need_equal(verify(folder, bare, reference)[0], 1, "alone, of no platform")
+    for name in ("other", "cca", ""):
+        need_equal(verify(folder, good, reference, "--tee", name)[0], 1, f"--tee {name}")
 
 
 @case("this-image")
