@@ -59,6 +59,7 @@ int eventlog_add_firmware(struct eventlog *log, enum eventlog_kind kind, const v
  * the PCRs of a vTPM.
  */
 int eventlog_add_agent(struct eventlog *log, const void *data, size_t size);
+#define EVENTLOG_SEPARATOR '\x1e' /* begins each record of the following */
 /* systemd's: a JSON text sequence (RFC 7464). Records about NV indices are passed over. */
 int eventlog_add_user(struct eventlog *log, const void *data, size_t size);
 /*

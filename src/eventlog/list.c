@@ -184,7 +184,7 @@ int eventlog_add_any(struct eventlog *log, const void *data, size_t size)
 {
 	int r;
 
-	if (size > 0 && *(const char *)data == RECORD_SEPARATOR)
+	if (size > 0 && *(const char *)data == EVENTLOG_SEPARATOR)
 		return eventlog_add_user(log, data, size);
 	/* -E2BIG: as such a log the bytes would be very many events. */
 	r = try_agent(data, size);

@@ -3,9 +3,7 @@
 #define CVMROOT_MEASURE_MACHINE_LOGS_H
 
 #include "eventlog/eventlog.h"
-
-#define FIRMWARE_LOG_PATH "/sys/kernel/security/tpm0/binary_bios_measurements"
-#define CCEL_PATH	  "/sys/firmware/acpi/tables/data/CCEL"
+#include "eventlog/paths.h"
 
 /* The event logs of this machine as they lie in its files; NULL where there is none. */
 struct machine_logs {
