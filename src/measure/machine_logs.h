@@ -18,6 +18,7 @@ struct machine_logs {
 	size_t user_size;
 	/* A measurement was cut off: its log may lack the last event of its register. */
 	bool user_incomplete, agent_incomplete;
+	bool alone; /* @user is cvmroot's own: no register holds what it says */
 };
 void machine_logs_done(struct machine_logs *logs);
 
@@ -25,7 +26,10 @@ void machine_logs_done(struct machine_logs *logs);
 int machine_logs_load(struct machine_logs *ret);
 /* The same of the machine whose files lie below the folder @root. */
 int machine_logs_load_below(const char *root, struct machine_logs *ret);
-/* All of them in one list, in the order in which they were extended; see eventlog.h for errors. */
+/*
+ * All of them in one list, in the order in which they were extended; see eventlog.h for errors. With
+ * -EBADMSG *ret has the events before the fault; it is NULL where there is no memory.
+ */
 int machine_logs_parse(const struct machine_logs *logs, struct eventlog **ret);
 
 #endif
