@@ -315,6 +315,8 @@ def mistakes_are_told(folder):
     for words in (("--cel", "--json"), ("--cel", "--verify"), ("file",), ("--file",)):
         result = run(*words)
         need_equal((result.returncode, result.stdout), (2, ""), f"exit code of {words}")
+        if words[0] == "--cel":
+            need("--cel excludes --json and --verify" in result.stderr, f"said: {result.stderr}")
     result = run("--file", folder / "absent")
     need_equal(result.returncode, 1, "exit code without the file")
     need("No such file" in result.stderr, f"said: {result.stderr}")
