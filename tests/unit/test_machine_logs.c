@@ -167,7 +167,7 @@ static void unreadable_logs_are_told(void **state)
 
 	(void)state;
 	/* The events before the fault are there. */
-	make_file(MEASURE_LOG_PATH, RECORD("15") "x", strlen(RECORD("15")) + 1, 0600);
+	make_file(MEASURE_LOG_PATH, RECORD("15") "\x1e", strlen(RECORD("15")) + 1, 0600);
 	assert_int_equal(machine_logs_load_below(root, &half), 0);
 	assert_int_equal(machine_logs_parse(&half, &begun), -EBADMSG);
 	assert_int_equal(eventlog_count(begun), 1);
