@@ -351,7 +351,7 @@ static int load_and_show(const struct arguments *arguments)
 
 	if (r == 0)
 		return show(arguments, log, &logs, false);
-	if (r != -EBADMSG || eventlog_count(log) == 0)
+	if (r != -EBADMSG || !log || eventlog_count(log) == 0)
 		return r;
 	shown = show(arguments, log, &logs, true);
 	return shown < 0 ? shown : r;

@@ -148,6 +148,13 @@ def other_files_are_refused(folder):
                        ("padding", b"\xff" * 64), ("document", b'{"cvmroot-evidence": 1}\n')):
         (folder / name).write_bytes(data)
         need_no_log(folder / name)
+    # One event of the older form, of a type that there is not; then one byte too many.
+    event = bytes((1, 0, 0, 0, 5, 0, 0, 0)) + bytes(20) + b"\4\0\0\0text"
+    (folder / "event").write_bytes(event)
+    need_equal(len(log_json(folder / "event", "--json")["events"]), 1, "events of the older form")
+    for name, data in (("type", event.replace(b"\5", b"\x7f")), ("longer", event + b"\0")):
+        (folder / name).write_bytes(data)
+        need_no_log(folder / name)
     for name in NO_LOGS:
         need_no_log(vectors(name))
 
