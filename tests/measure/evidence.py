@@ -507,6 +507,10 @@ def document_tpm(folder):
                       logs.Event("imds", "imds-userdata", 12)]
     need_equal(need_claims(folder, machine.document(later), machine.reference(later), good,
                            "later events"), 0, "later events")
+    # A service that extended some banks, and cvmroot the others.
+    parts = [logs.word("config", logs.CONFIG, banks=(bank,)) for bank in logs.BANKS]
+    need_equal(need_claims(folder, machine.document(parts + events[1:]), reference, good,
+                           "bank by bank"), 0, "bank by bank")
     # Registers that the configuration chose.
     spread = copy.deepcopy(events)
     for event, pcr in zip(spread, (9, 13, 12, 15, 15, 14)):
@@ -812,6 +816,13 @@ def document_tdx(folder):
     wanted = {name: HOLDS for name in CLAIMS}
     need_equal(need_claims(folder, made(), reference, wanted, "good boot", options), 0, "good boot")
     need_image(folder, made, options)
+    # The firmware's part of RTMR 2 is in its own log, and what is in there is the firmware's.
+    whole = machine.evidence(machine.quote(NONCE, logs.replay_rtmrs(image + good)))
+    split = document("tdx", whole, {"ccel": logs.cc_log(image), "agent": logs.agent_log(good)})
+    need_equal(need_claims(folder, split, reference, wanted, "two logs", options), 0, "two logs")
+    alone = document("tdx", whole, {"ccel": logs.cc_log(image + good)})
+    need_claims(folder, alone, reference, {"logs": FAILS, "closed": UNCHECKED},
+                "all in firmware's log", options)
     loose = reference
     third = logs.good_agent_boot(3)
     need_equal(need_claims(folder, made(third), reference_of(tdx=tdx_of(booted=(1, 2))), wanted,
