@@ -13,11 +13,12 @@ import network
 import platforms
 import providers
 import refusals
+import registers
 import signed
 from scenario import SCENARIOS, Skip
 
 # Each registers its scenarios.
-MODULES = (boots, faults, refusals, chain, signed, platforms, providers, network)
+MODULES = (boots, faults, refusals, chain, signed, platforms, providers, network, registers)
 SKIP_STATUS = 77
 
 
