@@ -11,6 +11,7 @@ import faults
 import machine
 import network
 import platforms
+import policies
 import providers
 import refusals
 import registers
@@ -18,7 +19,8 @@ import signed
 from scenario import SCENARIOS, Skip
 
 # Each registers its scenarios.
-MODULES = (boots, faults, refusals, chain, signed, platforms, providers, network, registers)
+MODULES = (boots, faults, refusals, chain, signed, platforms, providers, network, registers,
+           policies)
 SKIP_STATUS = 77
 
 
