@@ -113,8 +113,7 @@ def check_bound(reference, tee):
     found = registers(reference, tee, "fetch")
     if tee in VTPM and not pcrs_bind(found):
         raise ValueError(f"the {BANK} PCRs {', '.join(found)} leave command line or initrd to "
-                         "whoever writes the disk: name PCR 12, 9 or 13, and 4 with 9 or 11 (or 7 "
-                         "with 11)")
+                         "whoever writes the disk: name PCR 12, 9 or 13, and 4 with 9 or 11")
     if tee == "tdx" and not ("1" in found and "2" in found):
         raise ValueError("MRTD measures the firmware only: name RTMR 1 and 2, which measure kernel,"
                          " command line and initrd")
@@ -127,11 +126,26 @@ def check_bound(reference, tee):
 
 def check_snp(values):
     if not values.get("measurement"):
-        raise ValueError("there is no launch measurement: compute it from the firmware")
+        raise ValueError("there is no launch measurement: give --firmware, --vcpus, --vcpu-type and"
+                         " --kernel-hashes")
     if values.get("kernel-hashes") is not True:
         raise ValueError("a launch measurement without the hashes of kernel, initrd and command "
-                         "line (kernel-hashes) binds the firmware only: boot with kernel-hashes=on,"
-                         " or use a vTPM")
+                         "line (kernel-hashes) binds the firmware only: boot with kernel-hashes=on"
+                         " and give --kernel-hashes, or use a vTPM")
+
+
+def missing(reference, tee):
+    """A sentence for what the attestation policy asks for and the reference values lack, naming the
+    option of image-tools/measure that adds it; None when there is all."""
+    if tee == "tpm":
+        return None if attestation_keys(reference) else (
+            "there is no attestation key for trusted_aks: give --attestation-key")
+    if launch(reference, tee):
+        return None
+    option = "--mrtd" if tee in ("tdx", "az-tdx-vtpm") else "--launch-measurement"
+    if tee in ("tdx", "snp"):
+        option = f"--firmware or {option}"
+    return f"there is no value for {launch_claim(tee)[1]}: give {option}"
 
 
 # -- Rego

@@ -11,14 +11,17 @@ from . import policy
 def values(reference, tee):
     """{name: values}, with the names that policy.py's attestation policy asks for."""
     policy.check_bound(reference, tee)
+    lacking = policy.missing(reference, tee)
+    if lacking:
+        raise ValueError(f"{lacking}; without it the attestation policy affirms nothing")
     found = {}
     for state in ("fetch", "booted"):
         for number, known in policy.registers(reference, tee, state).items():
             found[policy.register_name(tee, number, state)] = known
-    if policy.launch(reference, tee):
-        found[policy.launch_claim(tee)[1]] = policy.launch(reference, tee)
-    if tee == "tpm" and policy.attestation_keys(reference):
+    if tee == "tpm":
         found["trusted_aks"] = policy.attestation_keys(reference)
+    else:
+        found[policy.launch_claim(tee)[1]] = policy.launch(reference, tee)
     return found
 
 
