@@ -72,6 +72,20 @@ static bool is_key_of_volume(const struct events *events, const char *text, size
 	       (rest == 0 || memcmp(text + word + uuid, KEY_DIGEST, strlen(KEY_DIGEST)) == 0);
 }
 
+/* What has a digest that anybody may call an HMAC. */
+static bool is_failure(const struct eventlog_event *event)
+{
+	static const char text[] = "cvmroot:failed";
+	uint8_t digest[HASH_MAX_SIZE];
+
+	for (enum hash_algorithm bank = 0; bank < HASH_ALGORITHMS; bank++)
+		if (event->banks & 1U << bank &&
+		    (hash_data(bank, text, strlen(text), digest) < 0 ||
+		     memcmp(digest, event->digests[bank], hash_size(bank)) == 0))
+			return true;
+	return false;
+}
+
 /* The words are numbered in the order in which a good boot measures them, each once. */
 static bool is_in_order(const struct events *events, enum word word)
 {
@@ -101,7 +115,7 @@ static void check_run(struct events *events, const struct eventlog_event *event)
 static void add_event(struct events *events, const struct eventlog_event *event, enum word word,
 		      const char *content, size_t size, size_t number)
 {
-	if (word == WORD_FAILED)
+	if (word == WORD_FAILED || is_failure(event))
 		add_fault(events, "cvmroot failed in this boot");
 	else if (!is_in_order(events, word))
 		add_fault(events, "the event \"%s\" comes twice, or out of order", word_name(word));

@@ -606,6 +606,10 @@ def stories():
                                 logs.Event("x", "machine-id", digests=good[KEY].digests)] + \
         good[LEAVE:]
     yield "another event passed off as the key", story, swap, closed_fails
+    failed = word("failed")
+    yield ("a failure passed off as the key", good[:VOLUME + 1] + [failed, good[LEAVE]],
+           replaced(good, KEY, logs.Event(logs.KEY_WORD, "volume-key", digests=failed.digests)),
+           closed_fails)
     # There is no more of ours in PCR 15.
     last = copy.deepcopy(good[LEAVE])
     last.pcr = 14
