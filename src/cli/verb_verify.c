@@ -4,13 +4,13 @@
 const struct verb verb_verify = {
 	.name = "verify",
 	.summary = "Check what evidence with logs says about a machine, claim by claim",
-	.synopsis =
-		"EVIDENCE --reference FILE [--nonce BASE64 | --report-data HEX] [--root FILE]...\n"
-		"                      [--certificates FILE]... [--tee TEE] [--json]",
+	.synopsis = "EVIDENCE --reference FILE [--nonce BASE64 | --report-data HEX]\n"
+		    "                      [--tee TEE] [--root FILE]... [--certificates FILE]...\n"
+		    "                      [--json]",
 	.usage =
 		"EVIDENCE is what 'cvmroot evidence --with-logs' printed on that machine; this needs\n"
 		"no TEE and no root. Exits with 3 when a claim fails, or when one that the reference\n"
-		"asks for could not be checked.\n"
+		"asks for could not be checked, or one on platform, firmware or image.\n"
 		"\n"
 		"Options:\n"
 		"  --reference FILE\n"
@@ -23,8 +23,9 @@ const struct verb verb_verify = {
 		"                 CA); none is built in\n"
 		"  --certificates FILE\n"
 		"                 certificates that the evidence lacks: VCEK or VLEK, and its issuer\n"
-		"  --tee TEE      EVIDENCE is that of platform TEE alone, as a broker gets it: without\n"
-		"                 logs\n"
+		"  --tee TEE      the platform that it must be of: tdx, az-tdx-vtpm, az-snp-vtpm, snp\n"
+		"                 or tpm; needed when the reference does not say, and when EVIDENCE is\n"
+		"                 that of a platform alone, as a broker gets it: without logs\n"
 		"  --json         print an object with a member for each claim\n",
 	.run = verify_run,
 };

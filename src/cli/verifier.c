@@ -25,18 +25,21 @@ static void arguments_done(struct arguments *arguments)
 	certificates_freep(&arguments->certificates);
 }
 
-static int add_certificates(struct certificates *list, const char *path)
+/* @what: they are for. */
+static int add_certificates(struct certificates *list, const char *path, const char *what)
 {
 	cleanup(freep) char *data = NULL;
 	size_t size;
 	int r = file_read_all(path, CERTIFICATES_LIMIT, &data, &size);
 
 	if (r < 0)
-		return fail(r, "cannot read %s: %s", path, strerror(-r));
+		return fail(r, "cannot read the file of %s, %s: %s", what, path, strerror(-r));
 	r = certificates_add(list, data, size);
-	if (r < 0)
-		return fail(r, "%s holds no certificates in PEM or DER, or too many of them", path);
-	return 0;
+	if (r == -E2BIG)
+		return fail(r, "%s holds too many certificates: %d can be given", path,
+			    CERTIFICATES_MAX);
+	return r < 0 ? fail(r, "%s holds no certificate in PEM or DER, or a malformed one", path)
+		     : 0;
 }
 
 /* Exit code or negative errno. */
@@ -56,9 +59,9 @@ static int read_option(int option, struct arguments *ret)
 	case 'n':
 		return verb_report_data(&verb_verify, option, ret->nonce, &ret->nonce_size);
 	case 'R':
-		return add_certificates(ret->roots, optarg);
+		return add_certificates(ret->roots, optarg, "roots");
 	case 'C':
-		return add_certificates(ret->certificates, optarg);
+		return add_certificates(ret->certificates, optarg, "certificates");
 	default:
 		return EXIT_USAGE;
 	}
@@ -131,7 +134,7 @@ static void print_text(const struct verify_result *result)
 		printf("%-11s  %-24s %s%s\n", verdict_name(result, i), verify_claim_title(i),
 		       result->claims[i].text,
 		       result->claims[i].wanted && result->claims[i].verdict == VERIFY_UNCHECKED
-			       ? " (the reference asks for it)"
+			       ? " (without it nothing is accepted)"
 			       : "");
 	printf("%s\n", verify_accepts(result) ? "accepted" : "REFUSED");
 }

@@ -10,6 +10,7 @@
 #include <openssl/x509_vfy.h>
 
 #define DER_SEQUENCE 0x30
+#define ROOTS	     "give AMD's or Intel's with --root, see cvmroot(7)"
 
 struct certificates {
 	STACK_OF(X509) * stack;
@@ -161,9 +162,11 @@ int certificate_check_chain(const struct certificates *list, size_t number,
 	if (!store || !context ||
 	    X509_STORE_CTX_init(context, store, at(list, number), list->stack) != 1)
 		return -ENOMEM;
+	if (certificates_count(roots) == 0)
+		return fail(-EKEYREJECTED, "no root was given: " ROOTS);
 	if (X509_verify_cert(context) != 1)
 		return fail(-EKEYREJECTED,
-			    "the certificates do not lead to a root that was given: %s",
+			    "the certificates do not lead to a root that was given (%s): " ROOTS,
 			    X509_verify_cert_error_string(X509_STORE_CTX_get_error(context)));
 	if (all && !has_all(X509_STORE_CTX_get0_chain(context), list))
 		return fail(-EKEYREJECTED, "a certificate does not belong to the chain beside it");

@@ -91,7 +91,7 @@ enum eventlog_verdict {
 	EVENTLOG_AGREES,
 	EVENTLOG_AHEAD,	  /* the log goes on: the register has the events before @first only */
 	EVENTLOG_DIFFERS, /* no beginning of the log leads there */
-	EVENTLOG_UNKNOWN, /* an event has no digest of this bank */
+	EVENTLOG_UNKNOWN, /* an event, but for those of user space, has no digest of this bank */
 };
 struct eventlog_comparison {
 	enum eventlog_verdict verdict;

@@ -53,6 +53,13 @@ static void start_value(const struct eventlog *log, enum eventlog_kind kind,
 		ret[size - 1] = start_of_pcr0(log);
 }
 
+/* A service of user space may extend some banks and cvmroot the others, a record each. Whether this
+ * bank really was left alone the register says. */
+static bool is_of_other_banks(const struct eventlog_event *event)
+{
+	return event->source == EVENTLOG_USER && event->banks != 0;
+}
+
 int eventlog_replay(const struct eventlog *log, enum eventlog_kind kind, enum hash_algorithm bank,
 		    size_t count, struct eventlog_registers *ret)
 {
@@ -70,7 +77,7 @@ int eventlog_replay(const struct eventlog *log, enum eventlog_kind kind, enum ha
 		if (event->banks & 1U << bank)
 			r = hash_extend(bank, registers.values[event->index], event->digests[bank],
 					registers.values[event->index]);
-		else
+		else if (!is_of_other_banks(event))
 			registers.unknown |= 1U << event->index;
 		if (r < 0)
 			return r;
@@ -104,6 +111,8 @@ int eventlog_compare(const struct eventlog *log, enum eventlog_kind kind, enum h
 		int r;
 
 		if (!is_for(event, kind) || event->index != index)
+			continue;
+		if (!(event->banks & 1U << bank) && is_of_other_banks(event))
 			continue;
 		if (!(event->banks & 1U << bank)) {
 			*ret = (struct eventlog_comparison){EVENTLOG_UNKNOWN, SIZE_MAX};

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "base/codec.h"
 #include "base/error.h"
 #include "tee/bytes.h"
 #include "verify/internal.h"
@@ -11,6 +10,7 @@ static const struct {
 	const char *name, *title;
 } claims[VERIFY_CLAIMS] = {
 	[VERIFY_GENUINE] = {"genuine", "genuine"},
+	[VERIFY_PLATFORM] = {"platform", "this platform"},
 	[VERIFY_NO_DEBUG] = {"no-debug", "closed to debuggers"},
 	[VERIFY_FRESH] = {"fresh", "made for this nonce"},
 	[VERIFY_LAUNCH] = {"launch", "this firmware"},
@@ -71,8 +71,9 @@ int platform_find(const char *name, const struct platform **ret)
 			return 0;
 		}
 	/* The name is not printed: it may be anything. */
-	return fail(-EOPNOTSUPP, "the signatures of this platform cannot be checked here: give its "
-				 "evidence to a verifier that knows it");
+	return fail(-EOPNOTSUPP,
+		    "the signatures of this platform cannot be checked here, only those "
+		    "of tdx, az-tdx-vtpm, az-snp-vtpm, snp and tpm");
 }
 
 /* ---- The nonce, and where there are no registers the log ---- */
@@ -89,7 +90,9 @@ static int is_about(const struct document *document, const struct facts *facts,
 
 	if (r < 0)
 		return r;
-	if (!facts->report_data_fitted && size != facts->report_data_size)
+	/* Who asks a TPM chooses the size of what it is asked about, which may be nothing. */
+	if (facts->report_data_fitted ? facts->report_data_size < facts->fitted_size
+				      : facts->report_data_size != size)
 		return 0;
 	bytes_fit(data, size, wanted, facts->report_data_size);
 	return memcmp(wanted, facts->report_data, facts->report_data_size) == 0;
@@ -123,108 +126,38 @@ static int check_fresh(const struct verify_input *input, const struct document *
 	return 0;
 }
 
-/* ---- What was started ---- */
-
-static void check_launch(const struct reference *reference, const struct facts *facts,
-			 struct verify_result *result)
-{
-	const json_t *list =
-		facts->launch_kind == LAUNCH_SNP ? reference->measurement : reference->mrtd;
-	const char *name = facts->launch_kind == LAUNCH_SNP ? "launch measurement" : "MRTD";
-	char text[2 * LAUNCH_SIZE + 1];
-
-	hex_encode(facts->launch, sizeof(facts->launch), text);
-	result->claims[VERIFY_LAUNCH].wanted =
-		facts->launch_kind != LAUNCH_NONE && (list || facts->launch_vouches);
-	if (facts->launch_kind == LAUNCH_NONE)
-		claim_set(result, VERIFY_LAUNCH, VERIFY_UNCHECKED,
-			  "a TPM does not say what started the machine");
-	else if (!list)
-		claim_set(result, VERIFY_LAUNCH, VERIFY_UNCHECKED,
-			  "the reference names no %s; here it is %s%s", name, text,
-			  facts->launch_vouches
-				  ? ", of the paravisor, which alone vouches for the TPM"
-				  : "");
-	else
-		claim_set(result, VERIFY_LAUNCH,
-			  reference_lists(list, text, strlen(text)) ? VERIFY_HOLDS : VERIFY_FAILS,
-			  "the %s is %s", name, text);
-}
-
-/* "4, 9": registers by their verdict. */
-struct names {
-	char text[96];
-	size_t size;
-};
-
-static void add_name(struct names *names, const char *name)
-{
-	int size = snprintf(names->text + names->size, sizeof(names->text) - names->size, "%s%s",
-			    names->size > 0 ? ", " : "", name);
-
-	names->size = MIN(names->size + (size_t)size, sizeof(names->text) - 1);
-}
-
-static void compare_registers(json_t *registers, const struct facts *facts, struct names *good,
-			      struct names *bad)
-{
-	size_t size = hash_size(facts->registers.bank);
-	const char *name;
-	json_t *value;
-
-	json_object_foreach (registers, name, value) {
-		const json_t *list = json_object_get(value, "booted");
-		unsigned long index = strtoul(name, NULL, 10);
-
-		if (list)
-			add_name(reference_lists_hex(list, facts->registers.values[index], size)
-					 ? good
-					 : bad,
-				 name);
-	}
-}
-
-static void check_image(const struct reference *reference, const struct facts *facts,
-			struct verify_result *result)
-{
-	bool rtmr = facts->registers.kind == EVENTLOG_RTMR;
-	const char *kind = rtmr ? "RTMR" : "PCR";
-	json_t *registers =
-		rtmr ? reference->rtmrs
-		     : json_object_get(reference->pcrs, hash_name(facts->registers.bank));
-	struct names good = {}, bad = {};
-
-	if (!facts->quoted) {
-		claim_set(result, VERIFY_IMAGE, VERIFY_UNCHECKED,
-			  "this platform has no registers: the launch measurement says it all");
-		return;
-	}
-	result->claims[VERIFY_IMAGE].wanted = rtmr ? reference->rtmrs : reference->pcrs;
-	compare_registers(registers, facts, &good, &bad);
-	if (bad.size > 0)
-		claim_set(result, VERIFY_IMAGE, VERIFY_FAILS,
-			  "%s %s: not as the reference says of a machine that has booted", kind,
-			  bad.text);
-	else if (good.size > 0)
-		claim_set(result, VERIFY_IMAGE, VERIFY_HOLDS, "%s %s: as the reference says", kind,
-			  good.text);
-	else
-		claim_set(result, VERIFY_IMAGE, VERIFY_UNCHECKED,
-			  "the reference names no %s of bank %s of a machine that has booted", kind,
-			  hash_name(facts->registers.bank));
-}
-
 /* ---- All of it ---- */
 
 static void set_genuine(const struct facts *facts, struct verify_result *result)
 {
 	claim_set(result, VERIFY_GENUINE, VERIFY_HOLDS, "signed %s", facts->signer);
 	claim_set(result, VERIFY_NO_DEBUG, facts->debug ? VERIFY_FAILS : VERIFY_HOLDS, "%s",
-		  facts->debug ? "the host may read the memory of this machine"
-			       : "its memory cannot be read by the host's debugger");
+		  facts->debug ? "the host may look into this machine, or have it moved: debugging "
+				 "or migration is allowed"
+			       : "neither debugging nor migration is allowed");
 	if (facts->launch_kind == LAUNCH_NONE)
 		claim_set(result, VERIFY_NO_DEBUG, VERIFY_UNCHECKED,
 			  "a TPM does not say who can read the machine's memory");
+}
+
+/* The evidence says what it is, and so which of the reference values count: that is not its to
+ * choose. */
+static void check_platform(const struct verify_input *input, const struct reference *reference,
+			   const struct document *document, struct verify_result *result)
+{
+	const char *name = document->platform->name;
+	bool same = (!input->tee || strcmp(input->tee, name) == 0) &&
+		    (!reference->tee || reference_lists(reference->tee, name, strlen(name)));
+
+	if (!input->tee && !reference->tee)
+		claim_set(result, VERIFY_PLATFORM, VERIFY_UNCHECKED,
+			  "it is %s, which only the evidence says: give --tee, or make the "
+			  "reference with --tee",
+			  name);
+	else
+		claim_set(result, VERIFY_PLATFORM, same ? VERIFY_HOLDS : VERIFY_FAILS, "it is %s%s",
+			  name, same ? "" : ", and another one was asked for");
+	result->claims[VERIFY_PLATFORM].wanted = true;
 }
 
 static int check(const struct verify_input *input, const struct reference *reference,
@@ -240,12 +173,11 @@ static int check(const struct verify_input *input, const struct reference *refer
 	if (r < 0)
 		return r == -EKEYREJECTED ? 0 : r;
 	set_genuine(&facts, result);
+	check_platform(input, reference, document, result);
 	r = check_fresh(input, document, &facts, result, &bound);
 	if (r < 0)
 		return r;
-	check_launch(reference, &facts, result);
-	check_image(reference, &facts, result);
-	return claims_of_events(document, reference, &facts, bound, result);
+	return claims_of_boot(document, reference, &facts, bound, result);
 }
 
 int verify_evidence(const struct verify_input *input, struct verify_result *ret)

@@ -123,19 +123,27 @@ static int read_members(struct document *ret, const char **ret_tee)
 
 static int read_document(const char *text, size_t size, const char *tee, struct document *ret)
 {
-	int r = json_parse(text, size, VERIFY_DOCUMENT_LIMIT, &ret->json);
+	int r = tee ? platform_find(tee, &ret->platform) : 0;
 
-	if (r == 0 && tee) {
-		ret->bare = true;
+	if (r < 0)
+		return r;
+	r = json_parse(text, size, VERIFY_DOCUMENT_LIMIT, &ret->json);
+	if (r == 0 && !json_is_object(ret->json))
+		r = -EBADMSG;
+	ret->bare = r == 0 && !json_object_get(ret->json, "cvmroot-evidence");
+	if (ret->bare && !tee)
+		return fail(-EBADMSG,
+			    "the evidence has no member \"cvmroot-evidence\"; if it is that "
+			    "of a platform alone, say of which one with --tee");
+	if (ret->bare)
 		ret->evidence = ret->json;
-		r = json_is_object(ret->json) ? 0 : -EBADMSG;
-	} else if (r == 0) {
+	else if (r == 0)
 		r = read_members(ret, &tee);
-	}
 	if (r == -EBADMSG || r == -E2BIG)
-		return fail(r, "the evidence is %s%s",
-			    r == -E2BIG ? "too long" : "not of the form that cvmroot(7) describes",
-			    tee ? "" : "; for a platform's evidence alone give --tee");
+		return fail(r, "the evidence is %s",
+			    r == -E2BIG ? "too long"
+					: "not of the form that cvmroot(7), EVIDENCE DOCUMENT, "
+					  "describes");
 	if (r == 0)
 		r = platform_find(tee, &ret->platform);
 	if (r == 0)

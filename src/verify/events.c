@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/error.h"
-#include "eventlog/tcg.h"
-#include "eventlog/word.h"
-#include "verify/internal.h"
+#include "verify/events.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -12,25 +10,11 @@
  * which its register speaks for: the order of digests within it, and texts that hash to them.
  */
 
-#define PCR_CLOSING 15 /* secrets are sealed to its being zero */
 #define PCRS_OURS   (1U << 9 | 1U << 12 | 1U << 13 | 1U << 14 | 1U << PCR_CLOSING)
 #define RTMRS_OURS  (1U << 2 | 1U << 3)
 #define CONTENT_MAX 200
 #define KEY_WORD    "cryptsetup:root:"
 #define KEY_DIGEST  ":sha384:"
-
-struct events {
-	enum eventlog_kind kind;
-	const struct eventlog_event *found[WORDS];
-	struct {
-		const char *data; /* borrowed from the log, not terminated */
-		size_t size;
-	} content[WORDS];
-	uint32_t registers; /* that the log must explain */
-	bool began;	    /* PCR 15 */
-	bool awaits_key;    /* the next event of PCR 15 is the volume key */
-	char fault[200];    /* why the events are not those of one good boot */
-};
 
 static void add_fault(struct events *events, const char *format, ...) printf_like(2, 3);
 static void add_fault(struct events *events, const char *format, ...)
@@ -46,28 +30,14 @@ static void add_fault(struct events *events, const char *format, ...)
 
 /* ---- Which events are ours ---- */
 
-static int parse_agent(const struct eventlog_event *event, enum word *ret, const char **content,
-		       size_t *content_size)
+/* In PCRs user space's log has them, in RTMRs the agent's: what firmware says is none of ours. */
+static int parse(const struct events *events, const struct eventlog_event *event, enum word *ret,
+		 const char **content, size_t *content_size)
 {
-	const uint8_t *text;
-	uint32_t tag;
-	size_t size;
+	enum eventlog_source source =
+		events->kind == EVENTLOG_RTMR ? EVENTLOG_AGENT : EVENTLOG_USER;
 
-	if (event->type != TCG_EVENT_TAG || tcg_read_tagged(event, &tag, &text, &size) < 0 ||
-	    tag != TCG_AAEL_TAG)
-		return -ENOENT;
-	return word_parse_agent((const char *)text, size, ret, content, content_size);
-}
-
-static int parse(const struct eventlog_event *event, enum word *ret, const char **content,
-		 size_t *content_size)
-{
-	if (event->source == EVENTLOG_AGENT)
-		return parse_agent(event, ret, content, content_size);
-	if (event->source != EVENTLOG_USER)
-		return -ENOENT;
-	return word_parse(event->user_type, (const char *)event->data, event->data_size, ret,
-			  content, content_size);
+	return event->source == source ? eventlog_word(event, ret, content, content_size) : -ENOENT;
 }
 
 /* So that it can be printed, and does not say something else to somebody else. */
@@ -79,19 +49,6 @@ static bool is_plain(const char *text, size_t size)
 		      (text[i] && strchr(":=._+,-", text[i]))))
 			return false;
 	return size <= CONTENT_MAX;
-}
-
-/* Does each digest follow from the text? Of an HMAC nobody can tell without the key. */
-static bool is_sound(const struct eventlog_event *event)
-{
-	uint8_t digest[HASH_MAX_SIZE];
-
-	for (enum hash_algorithm bank = 0; bank < HASH_ALGORITHMS; bank++)
-		if (event->banks & 1U << bank &&
-		    (hash_data(bank, event->data, event->data_size, digest) < 0 ||
-		     memcmp(digest, event->digests[bank], hash_size(bank)) != 0))
-			return false;
-	return event->banks != 0;
 }
 
 static bool is_allowed(const struct events *events, enum word word, unsigned int index)
@@ -115,6 +72,20 @@ static bool is_key_of_volume(const struct events *events, const char *text, size
 	       (rest == 0 || memcmp(text + word + uuid, KEY_DIGEST, strlen(KEY_DIGEST)) == 0);
 }
 
+/* What has a digest that anybody may call an HMAC. */
+static bool is_failure(const struct eventlog_event *event)
+{
+	static const char text[] = "cvmroot:failed";
+	uint8_t digest[HASH_MAX_SIZE];
+
+	for (enum hash_algorithm bank = 0; bank < HASH_ALGORITHMS; bank++)
+		if (event->banks & 1U << bank &&
+		    (hash_data(bank, text, strlen(text), digest) < 0 ||
+		     memcmp(digest, event->digests[bank], hash_size(bank)) == 0))
+			return true;
+	return false;
+}
+
 /* The words are numbered in the order in which a good boot measures them, each once. */
 static bool is_in_order(const struct events *events, enum word word)
 {
@@ -124,27 +95,45 @@ static bool is_in_order(const struct events *events, enum word word)
 	return true;
 }
 
-static void add_event(struct events *events, const struct eventlog_event *event, enum word word,
-		      const char *content, size_t size)
+/*
+ * In a register our events are one run: whoever is root later can give an event that was measured
+ * another text, as long as nobody takes its digest from it, and then extend what he likes.
+ */
+static void check_run(struct events *events, const struct eventlog_event *event)
 {
-	bool hmac = word == WORD_VOLUME_KEY && events->kind == EVENTLOG_PCR;
+	if (event->index >= EVENTLOG_REGISTERS)
+		return;
+	if (events->ended >> event->index & 1)
+		add_fault(events,
+			  "something else was measured between cvmroot's events in "
+			  "register %u",
+			  event->index);
+	if (events->kind == EVENTLOG_RTMR && events->ours & ~(1U << event->index))
+		add_fault(events, "cvmroot's events are in two RTMRs");
+}
 
-	if (word == WORD_FAILED)
+static void add_event(struct events *events, const struct eventlog_event *event, enum word word,
+		      const char *content, size_t size, size_t number)
+{
+	if (word == WORD_FAILED || is_failure(event))
 		add_fault(events, "cvmroot failed in this boot");
 	else if (!is_in_order(events, word))
 		add_fault(events, "the event \"%s\" comes twice, or out of order", word_name(word));
 	else if (!is_allowed(events, word, event->index))
 		add_fault(events, "the event \"%s\" is in register %u, where cvmroot puts none",
 			  word_name(word), event->index);
-	else if (!is_plain(content, size) || (!hmac && !is_sound(event)))
+	else if (!is_plain(content, size) || event->banks == 0 || !eventlog_event_is_sound(event))
 		add_fault(events, "the event \"%s\" is not what was measured", word_name(word));
 	else if (word == WORD_VOLUME_KEY && !is_key_of_volume(events, content, size))
 		add_fault(events, "the volume key is of another volume than the one measured");
 	events->found[word] = event;
 	events->content[word].data = content;
 	events->content[word].size = size;
-	if (event->index < EVENTLOG_REGISTERS)
-		events->registers |= 1U << event->index;
+	if (event->index < EVENTLOG_REGISTERS) {
+		if (!(events->ours >> event->index & 1))
+			events->first[event->index] = number;
+		events->ours |= 1U << event->index;
+	}
 	events->awaits_key = word == WORD_VOLUME && events->kind == EVENTLOG_PCR;
 }
 
@@ -161,12 +150,12 @@ static void check_place(struct events *events, int r, enum word word)
 	events->began = true;
 }
 
-static void take(struct events *events, const struct eventlog_event *event)
+static void take(struct events *events, const struct eventlog_event *event, size_t number)
 {
 	enum word word = WORDS;
 	const char *content = NULL;
 	size_t size = 0;
-	int r = parse(event, &word, &content, &size);
+	int r = parse(events, event, &word, &content, &size);
 	/* systemd measures the keys of other volumes just so. */
 	bool foreign =
 		r < 0 || word == WORD_INITDATA ||
@@ -175,47 +164,57 @@ static void take(struct events *events, const struct eventlog_event *event)
 
 	if (events->kind == EVENTLOG_PCR && event->index == PCR_CLOSING)
 		check_place(events, r, word);
-	if (!foreign)
-		add_event(events, event, word, content, size);
+	if (foreign && event->index < EVENTLOG_REGISTERS)
+		events->ended |= events->ours & 1U << event->index;
+	if (foreign)
+		return;
+	check_run(events, event);
+	add_event(events, event, word, content, size, number);
 }
 
-static void collect(const struct eventlog *log, enum eventlog_kind kind, struct events *ret)
+/* A record that lacks the bank that is quoted says nothing about it: systemd and cvmroot may each
+ * have extended some. */
+static bool tells(const struct eventlog_event *event, const struct facts *facts)
 {
-	*ret = (struct events){
-		.kind = kind,
-		.registers = kind == EVENTLOG_PCR ? 1U << PCR_CLOSING : 0,
-	};
-	for (size_t i = 0; i < eventlog_count(log); i++) {
-		const struct eventlog_event *event = eventlog_at(log, i);
+	return (event->source == EVENTLOG_USER || event->type != EVENTLOG_EV_NO_ACTION) &&
+	       (!facts->quoted || event->banks >> facts->registers.bank & 1);
+}
 
-		if (event->kind == kind &&
-		    (event->source == EVENTLOG_USER || event->type != EVENTLOG_EV_NO_ACTION))
-			take(ret, event);
+static void collect(struct events *events, const struct facts *facts)
+{
+	for (size_t i = 0; i < eventlog_count(events->log); i++) {
+		const struct eventlog_event *event = eventlog_at(events->log, i);
+
+		if (event->kind == events->kind && tells(event, facts))
+			take(events, event, i);
 	}
+	events->registers = events->ours;
+	if (events->kind == EVENTLOG_PCR)
+		events->registers |= 1U << PCR_CLOSING;
 	for (enum word word = 0; word <= WORD_LEAVE; word++)
-		if (word != WORD_MANIFEST && !ret->found[word])
-			add_fault(ret, "the log has no event \"%s\" of cvmroot", word_name(word));
+		if (word != WORD_MANIFEST && !events->found[word])
+			add_fault(events, "the log has no event \"%s\" of cvmroot",
+				  word_name(word));
 }
 
 /* ---- The logs against the registers ---- */
 
 /* Only those of the registers that are quoted. What a broken one has until there still counts. */
 static int parse_logs(const struct document *document, const struct facts *facts,
-		      struct eventlog **ret)
+		      struct eventlog *log)
 {
 	bool rtmr = facts->quoted && facts->registers.kind == EVENTLOG_RTMR;
 	enum document_log firmware = rtmr ? LOG_CCEL : LOG_FIRMWARE;
 	enum document_log later = rtmr ? LOG_AGENT : LOG_USER;
-	int r = eventlog_new(ret);
+	int r = 0;
 
-	if (r == 0 && facts->quoted && document->logs[firmware].data)
-		r = eventlog_add_firmware(*ret, facts->registers.kind,
-					  document->logs[firmware].data,
+	if (facts->quoted && document->logs[firmware].data)
+		r = eventlog_add_firmware(log, facts->registers.kind, document->logs[firmware].data,
 					  document->logs[firmware].size);
 	if (r == 0 && document->logs[later].data)
-		r = rtmr ? eventlog_add_agent(*ret, document->logs[later].data,
+		r = rtmr ? eventlog_add_agent(log, document->logs[later].data,
 					      document->logs[later].size)
-			 : eventlog_add_user(*ret, document->logs[later].data,
+			 : eventlog_add_user(log, document->logs[later].data,
 					     document->logs[later].size);
 	return r;
 }
@@ -234,13 +233,13 @@ static int explains(const struct eventlog *log, const struct facts *facts, unsig
 	return r < 0 ? r : comparison.verdict == EVENTLOG_AGREES;
 }
 
-static int check_registers(const struct eventlog *log, const struct events *events,
-			   const struct facts *facts, struct verify_result *result)
+static int check_registers(const struct events *events, const struct facts *facts,
+			   struct verify_result *result)
 {
 	const char *kind = events->kind == EVENTLOG_RTMR ? "RTMR" : "PCR";
 
 	for (unsigned int i = 0; i < EVENTLOG_REGISTERS; i++) {
-		int r = events->registers >> i & 1 ? explains(log, facts, i) : 1;
+		int r = events->registers >> i & 1 ? explains(events->log, facts, i) : 1;
 
 		if (r < 0)
 			return r;
@@ -258,12 +257,11 @@ static int check_registers(const struct eventlog *log, const struct events *even
 	return 0;
 }
 
-static int check_logs(const struct document *document, const struct eventlog *log,
-		      const struct events *events, const struct facts *facts, bool bound,
-		      struct verify_result *result)
+int events_check_logs(const struct document *document, const struct events *events,
+		      const struct facts *facts, bool bound, struct verify_result *result)
 {
 	if (facts->quoted)
-		return check_registers(log, events, facts, result);
+		return check_registers(events, facts, result);
 	if (!bound)
 		claim_set(result, VERIFY_LOGS, VERIFY_FAILS,
 			  "the evidence does not vouch for the log");
@@ -276,237 +274,50 @@ static int check_logs(const struct document *document, const struct eventlog *lo
 	return 0;
 }
 
-/* ---- Claims ---- */
-
-#define CONTENT(word) (int)events->content[word].size, events->content[word].data
-
-/* @list: what the reference has of it, NULL: nothing. */
-static void judge(struct verify_result *result, enum verify_claim claim, const json_t *list,
-		  bool listed, const char *text, size_t size)
+int events_read(const struct document *document, const struct facts *facts, struct events *ret)
 {
-	enum verify_verdict verdict = !list    ? VERIFY_UNCHECKED
-				      : listed ? VERIFY_HOLDS
-					       : VERIFY_FAILS;
-
-	claim_set(result, claim, verdict, "%.*s%s", (int)size, text,
-		  !list	   ? "; the reference does not say"
-		  : listed ? ""
-			   : "; the reference says otherwise");
-}
-
-static void judge_content(const struct events *events, struct verify_result *result,
-			  enum verify_claim claim, enum word word, const json_t *list)
-{
-	const char *data = events->content[word].data;
-	size_t size = events->content[word].size;
-
-	judge(result, claim, list, list && reference_lists(list, data, size), data, size);
-}
-
-/* The content of WORD_ROOT; all borrowed. */
-struct root {
-	const char *how, *provider;
-	size_t how_size, provider_size;
-	uint64_t epoch;
-};
-
-/* "fresh:epoch=1:provider=tpm2", and nothing else. */
-static bool read_root(const char *text, size_t size, struct root *ret)
-{
-	static const char epoch[] = ":epoch=", provider[] = ":provider=";
-	const char *at = memmem(text, size, epoch, strlen(epoch)), *end = text + size;
-
-	if (!at)
-		return false;
-	ret->how = text;
-	ret->how_size = (size_t)(at - text);
-	ret->epoch = 0;
-	for (at += strlen(epoch); at < end && *at >= '0' && *at <= '9'; at++)
-		if (__builtin_mul_overflow(ret->epoch, 10, &ret->epoch) ||
-		    __builtin_add_overflow(ret->epoch, (uint64_t)(*at - '0'), &ret->epoch))
-			return false;
-	if ((size_t)(end - at) <= strlen(provider) || memcmp(at, provider, strlen(provider)) != 0)
-		return false;
-	ret->provider = at + strlen(provider);
-	ret->provider_size = (size_t)(end - ret->provider);
-	return !memchr(ret->provider, ':', ret->provider_size);
-}
-
-static bool is_how(const struct root *root, const char *how)
-{
-	return root->how_size == strlen(how) && memcmp(root->how, how, root->how_size) == 0;
-}
-
-static void check_encrypted(const struct events *events, const struct reference *reference,
-			    const struct root *root, struct verify_result *result)
-{
-	bool reopened = is_how(root, "reopened");
-
-	if (reopened == (events->found[WORD_MANIFEST] != NULL)) {
-		claim_set(result, VERIFY_ENCRYPTED, VERIFY_FAILS,
-			  reopened ? "a root was reopened, and yet a manifest measured"
-				   : "a root was encrypted without a manifest");
-	} else if (reopened) {
-		claim_set(result, VERIFY_ENCRYPTED, VERIFY_UNCHECKED,
-			  "the root was encrypted in an earlier boot, which this says nothing of");
-		/* Nor can it: it is no fault of this boot. */
-		result->claims[VERIFY_ENCRYPTED].wanted = false;
-	} else {
-		judge_content(events, result, VERIFY_ENCRYPTED, WORD_MANIFEST, reference->manifest);
-	}
-}
-
-static void check_root_word(const struct events *events, const struct reference *reference,
-			    struct verify_result *result)
-{
-	const char *text = events->content[WORD_ROOT].data;
-	size_t size = events->content[WORD_ROOT].size;
-	const json_t *list = reference->how ? reference->how : reference->epoch;
-	struct root root;
-	bool listed;
-
-	if (!read_root(text, size, &root) ||
-	    !(is_how(&root, "fresh") || is_how(&root, "resumed") || is_how(&root, "reopened"))) {
-		claim_set(result, VERIFY_HOW, VERIFY_FAILS,
-			  "\"%.*s\" is nothing that cvmroot measures", CONTENT(WORD_ROOT));
-		return;
-	}
-	listed = (!reference->how || reference_lists(reference->how, root.how, root.how_size)) &&
-		 (!reference->epoch || reference_lists_number(reference->epoch, root.epoch));
-	judge(result, VERIFY_HOW, list, listed, text,
-	      (size_t)(root.provider - strlen(":provider=") - text));
-	judge(result, VERIFY_PROVIDER, reference->providers,
-	      reference->providers &&
-		      reference_lists(reference->providers, root.provider, root.provider_size),
-	      root.provider, root.provider_size);
-	check_encrypted(events, reference, &root, result);
-}
-
-/* 1 when the HMAC by the volume key is the one expected, 0 when not, -ENOENT: not comparable. */
-static int compare_key(const struct events *events, const struct reference *reference,
-		       const struct facts *facts)
-{
-	const struct eventlog_event *event = events->found[WORD_VOLUME_KEY];
-	const char *end =
-		events->content[WORD_VOLUME_KEY].data + events->content[WORD_VOLUME_KEY].size;
-	int found = -ENOENT;
-
-	for (enum hash_algorithm bank = 0; bank < HASH_ALGORITHMS; bank++) {
-		const json_t *list = json_object_get(reference->volume_key, hash_name(bank));
-		size_t size = hash_size(bank);
-		bool rtmr = events->kind == EVENTLOG_RTMR;
-
-		if (!list || !(event->banks >> bank & 1) ||
-		    (facts->quoted && bank != facts->registers.bank))
-			continue;
-		if (!(rtmr ? reference_lists(list, end - 2 * size, 2 * size)
-			   : reference_lists_hex(list, event->digests[bank], size)))
-			return 0;
-		found = 1;
-	}
-	return found;
-}
-
-static void check_root(const struct events *events, const struct reference *reference,
-		       const struct facts *facts, struct verify_result *result)
-{
-	bool uuid = !reference->uuid ||
-		    reference_lists(reference->uuid, events->content[WORD_VOLUME].data,
-				    events->content[WORD_VOLUME].size);
-	int key = reference->volume_key ? compare_key(events, reference, facts) : 1;
-
-	if (!reference->uuid && !reference->volume_key)
-		claim_set(result, VERIFY_ROOT, VERIFY_UNCHECKED,
-			  "volume %.*s; the reference names none", CONTENT(WORD_VOLUME));
-	else if (!uuid)
-		claim_set(result, VERIFY_ROOT, VERIFY_FAILS, "volume %.*s is another",
-			  CONTENT(WORD_VOLUME));
-	else if (key == 0)
-		claim_set(result, VERIFY_ROOT, VERIFY_FAILS,
-			  "volume %.*s was opened with another volume key", CONTENT(WORD_VOLUME));
-	else if (key < 0)
-		claim_set(result, VERIFY_ROOT, VERIFY_UNCHECKED,
-			  "the reference names the volume key in other banks only");
-	else
-		claim_set(result, VERIFY_ROOT, VERIFY_HOLDS, "volume %.*s%s", CONTENT(WORD_VOLUME),
-			  reference->volume_key ? ", by its volume key"
-						: ", by its UUID, which others could bear");
-}
-
-static void check_closed(const struct events *events, const struct facts *facts,
-			 struct verify_result *result)
-{
-	if (events->fault[0] != '\0')
-		claim_set(result, VERIFY_CLOSED, VERIFY_FAILS, "%s", events->fault);
-	else if (!facts->quoted)
-		claim_set(result, VERIFY_CLOSED, VERIFY_UNCHECKED,
-			  "this platform has no registers that a secret could be bound to");
-	else
-		claim_set(result, VERIFY_CLOSED, VERIFY_HOLDS,
-			  "cvmroot's events are there once, in order, from the start");
-}
-
-static void set_wanted(const struct reference *reference, bool quoted, struct verify_result *result)
-{
-	bool events = reference->config || reference->manifest || reference->providers ||
-		      reference->how || reference->epoch || reference->uuid ||
-		      reference->volume_key;
-	const struct {
-		enum verify_claim claim;
-		bool wanted;
-	} table[] = {
-		{VERIFY_LOGS, events},
-		{VERIFY_CLOSED, events && quoted},
-		{VERIFY_CONFIG, reference->config},
-		{VERIFY_ROOT, reference->uuid || reference->volume_key},
-		{VERIFY_ENCRYPTED, reference->manifest},
-		{VERIFY_HOW, reference->how || reference->epoch},
-		{VERIFY_PROVIDER, reference->providers},
+	struct events events = {
+		.kind = facts->quoted ? facts->registers.kind : EVENTLOG_PCR,
 	};
+	int r = eventlog_new(&events.log);
 
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		result->claims[table[i].claim].wanted = table[i].wanted;
-}
-
-static void set_unchecked(struct verify_result *result, enum verify_claim first, const char *text)
-{
-	for (enum verify_claim i = first; i < VERIFY_CLAIMS; i++)
-		claim_set(result, i, VERIFY_UNCHECKED, "%s", text);
-}
-
-static void check_events(const struct events *events, const struct reference *reference,
-			 const struct facts *facts, struct verify_result *result)
-{
-	check_closed(events, facts, result);
-	if (events->fault[0] != '\0')
-		return;
-	judge_content(events, result, VERIFY_CONFIG, WORD_CONFIG, reference->config);
-	check_root(events, reference, facts, result);
-	check_root_word(events, reference, result);
-}
-
-int claims_of_events(const struct document *document, const struct reference *reference,
-		     const struct facts *facts, bool bound, struct verify_result *result)
-{
-	cleanup(eventlog_freep) struct eventlog *log = NULL;
-	struct events events;
-	int r;
-
-	set_wanted(reference, facts->quoted, result);
-	set_unchecked(result, VERIFY_LOGS, "no logs came with the evidence");
-	if (document->bare)
-		return 0;
-	set_unchecked(result, VERIFY_CONFIG, "the logs do not tell");
-	r = parse_logs(document, facts, &log);
-	if (r == -EBADMSG || r == -E2BIG) {
-		claim_set(result, VERIFY_LOGS, VERIFY_FAILS, "%s", fail_sentence(r));
-		return 0;
-	}
-	if (r < 0)
-		return r;
-	collect(log, facts->quoted ? facts->registers.kind : EVENTLOG_PCR, &events);
-	r = check_logs(document, log, &events, facts, bound, result);
-	if (r == 0 && result->claims[VERIFY_LOGS].verdict == VERIFY_HOLDS)
-		check_events(&events, reference, facts, result);
+	if (r == 0)
+		r = parse_logs(document, facts, events.log);
+	if (r == 0)
+		collect(&events, facts);
+	else
+		events_done(&events);
+	if (r == 0)
+		*ret = events;
 	return r;
+}
+
+void events_done(struct events *events)
+{
+	if (events->log)
+		eventlog_free(events->log);
+	events->log = NULL;
+}
+
+int events_before(const struct events *events, const struct facts *facts,
+		  struct eventlog_registers *ret)
+{
+	*ret = (struct eventlog_registers){
+		.kind = events->kind,
+		.bank = facts->registers.bank,
+		.touched = events->ours,
+	};
+	for (unsigned int i = 0; i < EVENTLOG_REGISTERS; i++) {
+		struct eventlog_registers registers;
+		int r = 0;
+
+		if (!(events->ours >> i & 1))
+			continue;
+		r = eventlog_replay(events->log, events->kind, facts->registers.bank,
+				    events->first[i], &registers);
+		if (r < 0)
+			return r;
+		memcpy(ret->values[i], registers.values[i], sizeof(ret->values[i]));
+	}
+	return 0;
 }

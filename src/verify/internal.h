@@ -8,14 +8,16 @@
 /* Inside src/verify only. */
 
 #define LAUNCH_SIZE 48
+#define PCR_CLOSING 15 /* secrets are sealed to its being zero */
 
 /* What the signatures of evidence cover. */
 struct facts {
 	char signer[200]; /* for people: who signed, and at which level */
-	bool debug;	  /* the host may look inside */
+	bool debug;	  /* the host may look inside, or have the machine moved */
 	uint8_t report_data[TEE_REPORT_DATA_SIZE];
 	size_t report_data_size;
-	bool report_data_fitted; /* it is filled with zeros, or cut */
+	bool report_data_fitted; /* it is filled with zeros, or cut, */
+	size_t fitted_size;	 /* to no less than this */
 	enum {
 		LAUNCH_NONE, /* the platform does not measure what started the machine */
 		LAUNCH_SNP,
@@ -43,7 +45,7 @@ struct document {
 	bool registers; /* that the platform has */
 	json_t *json;
 	json_t *evidence; /* borrowed from it */
-	bool bare;	  /* no document around the evidence */
+	bool bare;	  /* no document is around the evidence */
 	uint8_t nonce[TEE_REPORT_DATA_SIZE];
 	size_t nonce_size;
 	struct {
@@ -53,7 +55,7 @@ struct document {
 	} logs[LOGS];
 };
 void document_done(struct document *document);
-/* With @tee the text is evidence alone. */
+/* @tee: the platform of evidence alone, which lacks the member "cvmroot-evidence". */
 int document_read(const char *text, size_t size, const char *tee, struct document *ret);
 
 /* ---- reference.c: lists are never empty, and hex in them is of lower case ---- */
@@ -63,7 +65,9 @@ struct reference {
 	/* Borrowed from it; NULL where the reference says nothing. */
 	json_t *pcrs, *rtmrs, *mrtd, *measurement;	     /* of registers: objects */
 	json_t *config, *manifest, *providers, *how, *epoch; /* lists */
+	json_t *tee, *vmpl;				     /* lists */
 	json_t *uuid, *volume_key /* lists by bank */, *attestation_keys; /* lists */
+	bool kernel_hashes; /* the measurement is of kernel, command line and initrd, too */
 };
 void reference_done(struct reference *reference);
 int reference_read(const char *text, size_t size, struct reference *ret);
@@ -111,13 +115,18 @@ enum form {
 /* -EBADMSG, -E2BIG above @limit. The caller frees *ret. */
 int form_read(json_t *value, enum form form, size_t limit, uint8_t **ret, size_t *ret_size);
 
-/* ---- claims.c, events.c ---- */
+/* ---- claims.c, event_claims.c, start.c ---- */
 
 void claim_set(struct verify_result *result, enum verify_claim claim, enum verify_verdict verdict,
 	       const char *format, ...) printf_like(4, 5);
 /* The claims that rest on the log of cvmroot's events; @bound: the evidence vouches for that log
- * itself, since there are no registers. */
+ * itself, since there are no registers. *ret_before: touched are those registers that hold our
+ * events, where the logs are good, with the values that they had before. */
 int claims_of_events(const struct document *document, const struct reference *reference,
-		     const struct facts *facts, bool bound, struct verify_result *result);
+		     const struct facts *facts, bool bound, struct verify_result *result,
+		     struct eventlog_registers *ret_before);
+/* Those, and the ones on what was started. */
+int claims_of_boot(const struct document *document, const struct reference *reference,
+		   const struct facts *facts, bool bound, struct verify_result *result);
 
 #endif

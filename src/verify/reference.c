@@ -3,12 +3,12 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "crypto/hash.h"
+#include "tee/tdx_quote.h"
 #include "verify/internal.h"
 
 #include <string.h>
 
-#define VERSION	   1
-#define RTMR_COUNT 4
+#define VERSION 1
 
 enum item {
 	ITEM_TEXT,
@@ -117,12 +117,14 @@ static const struct list {
 	}
 	LIST("tdx", "mrtd", ITEM_HEX, LAUNCH_SIZE, mrtd),
 	LIST("snp", "measurement", ITEM_HEX, LAUNCH_SIZE, measurement),
+	LIST("snp", "vmpl", ITEM_NUMBER, 0, vmpl),
 	LIST("events", "config", ITEM_HEX, HASH_SHA256_SIZE, config),
 	LIST("events", "manifest", ITEM_HEX, HASH_SHA256_SIZE, manifest),
 	LIST("events", "providers", ITEM_TEXT, 0, providers),
 	LIST("events", "how", ITEM_TEXT, 0, how),
 	LIST("events", "epoch", ITEM_NUMBER, 0, epoch),
 	LIST("volume", "uuid", ITEM_TEXT, 0, uuid),
+	LIST("", "tee", ITEM_TEXT, 0, tee),
 	LIST("", "attestation-keys", ITEM_TEXT, 0, attestation_keys),
 #undef LIST
 };
@@ -145,6 +147,10 @@ static int read_list(const char *section, const char *name, json_t *value, struc
 
 static int read_member(const char *section, const char *name, json_t *value, struct reference *ret)
 {
+	if (is(section, name, "snp", "kernel-hashes")) {
+		ret->kernel_hashes = json_is_true(value);
+		return json_is_boolean(value) ? 0 : -EBADMSG;
+	}
 	if (json_is_array(value))
 		return read_list(section, name, value, ret);
 	if (!json_is_object(value))
@@ -153,9 +159,12 @@ static int read_member(const char *section, const char *name, json_t *value, str
 		ret->pcrs = value;
 		return check_banks(value, true);
 	}
+	/* How registers come to be what they are: for people and other programs. */
+	if (is(section, name, "", "steps"))
+		return 0;
 	if (is(section, name, "tdx", "rtmrs")) {
 		ret->rtmrs = value;
-		return check_registers(value, RTMR_COUNT, LAUNCH_SIZE);
+		return check_registers(value, TDX_RTMR_COUNT, LAUNCH_SIZE);
 	}
 	if (!is(section, name, "volume", "volume-key"))
 		return -EBADMSG;

@@ -1,27 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "base/error.h"
 #include "crypto/hash.h"
 #include "verify/verify.h"
 
 #include <string.h>
 
 #define LABEL "cvmroot evidence 1"
-
-static const struct {
-	const char *name;
-	bool registers;
-} platforms[] = {
-	{"tdx", true},	{"az-tdx-vtpm", true}, {"az-snp-vtpm", true},
-	{"snp", false}, {"cca", false},	       {"tpm", true},
-};
-
-int verify_has_registers(const char *tee)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(platforms); i++)
-		if (strcmp(platforms[i].name, tee) == 0)
-			return platforms[i].registers;
-	return fail(-EOPNOTSUPP, "evidence of platform \"%s\" cannot be checked later", tee);
-}
 
 int verify_report_data(bool has_registers, const void *log, size_t log_size, const uint8_t *nonce,
 		       size_t nonce_size, uint8_t ret[static TEE_REPORT_DATA_SIZE],

@@ -18,7 +18,7 @@
 #define NUMBER_SIZE	 72 /* r, and s, little-endian */
 #define P384_SIZE	 48
 #define ALGORITHM_P384	 1
-#define POLICY_DEBUG	 (1U << 19)
+#define POLICY_OPEN	 (1U << 18 | 1U << 19) /* MIGRATE_MA, DEBUG */
 #define KEY_VCEK	 0
 #define KEY_VLEK	 1
 #define FAMILY_TURIN	 0x1a
@@ -144,10 +144,11 @@ static void take_facts(const struct snp_report *report, struct facts *ret)
 		       "microcode), which is not judged",
 		       signing_key(report) == KEY_VCEK ? "chip (VCEK)" : "cloud (VLEK)",
 		       report->vmpl, tcb->bootloader, tcb->tee, tcb->snp, tcb->microcode);
-	ret->debug = report->policy & POLICY_DEBUG;
+	ret->debug = report->policy & POLICY_OPEN;
 	memcpy(ret->report_data, report->report_data, sizeof(ret->report_data));
 	ret->report_data_size = sizeof(ret->report_data);
 	ret->report_data_fitted = true;
+	ret->fitted_size = sizeof(ret->report_data);
 	ret->launch_kind = LAUNCH_SNP;
 	memcpy(ret->launch, report->measurement, sizeof(ret->launch));
 }
@@ -236,9 +237,9 @@ int snp_check_evidence(const struct verify_input *input, const struct reference 
 	json_t *report = json_object_get(document->evidence, "attestation_report");
 	json_t *chain = json_object_get(document->evidence, "cert_chain");
 	uint8_t data[SNP_REPORT_SIZE];
+	uint32_t vmpl = 0;
 	int r = pool_new(input, &pool);
 
-	(void)reference;
 	if (r < 0)
 		return r;
 	if (json_object_size(document->evidence) != 2 ||
@@ -247,5 +248,15 @@ int snp_check_evidence(const struct verify_input *input, const struct reference 
 	r = snp_report_from_json(report, data);
 	if (r == 0)
 		r = read_chain(chain, pool);
-	return r < 0 ? r : snp_check_report(data, pool, input->roots, NULL, ret);
+	if (r == 0)
+		r = snp_check_report(data, pool, input->roots, &vmpl, ret);
+	if (r < 0)
+		return r;
+	/* Behind a module in VMPL 0 there is what that module started. */
+	if (reference->vmpl ? !reference_lists_number(reference->vmpl, vmpl) : vmpl != 0)
+		return fail(-EKEYREJECTED,
+			    "the SNP report is of VMPL %u, which is not the one of the "
+			    "reference (\"snp\": \"vmpl\"; 0 if it says nothing)",
+			    vmpl);
+	return 0;
 }

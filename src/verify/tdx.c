@@ -27,9 +27,10 @@
 #define TD_QE_PRODUCT  2
 
 /* Of the TD's report. */
-#define MRSIGNERSEAM   64
-#define SEAM_SIZE      (48 + 8) /* with SEAMATTRIBUTES */
-#define TD_DEBUG       1
+#define MRSIGNERSEAM 64
+#define SEAM_SIZE    (48 + 8) /* with SEAMATTRIBUTES */
+/* Of the attributes, by byte: debugging and the like (TUD); MIGRATABLE; PERFMON. */
+static const uint8_t td_open[8] = {[0] = 0xff, [3] = 1U << 5, [7] = 1U << 7};
 #define OID_PCK	       "1.2.840.113741.1.13.1"
 #define POINT_SIZE     64
 #define CHAIN_QUANTITY 3
@@ -126,10 +127,12 @@ static void take_facts(const struct tdx_quote *quote, struct facts *ret)
 	(void)snprintf(ret->signer, sizeof(ret->signer),
 		       "by Intel for a platform, TDX module %u.%u, TCB not judged",
 		       quote->tee_tcb_svn[1], quote->tee_tcb_svn[0]);
-	ret->debug = quote->td_attributes[0] & TD_DEBUG;
+	for (size_t i = 0; i < sizeof(td_open); i++)
+		ret->debug |= quote->td_attributes[i] & td_open[i];
 	memcpy(ret->report_data, quote->report_data, sizeof(ret->report_data));
 	ret->report_data_size = sizeof(ret->report_data);
 	ret->report_data_fitted = true;
+	ret->fitted_size = sizeof(ret->report_data);
 	ret->launch_kind = LAUNCH_TDX;
 	memcpy(ret->launch, quote->mrtd, sizeof(ret->launch));
 	ret->quoted = true;

@@ -16,6 +16,7 @@
 /* In the order in which they are printed; each rests on those before it. */
 enum verify_claim {
 	VERIFY_GENUINE,
+	VERIFY_PLATFORM,
 	VERIFY_NO_DEBUG,
 	VERIFY_FRESH,
 	VERIFY_LAUNCH,
@@ -51,9 +52,9 @@ const char *verify_claim_title(enum verify_claim claim);
 bool verify_accepts(const struct verify_result *result);
 
 struct verify_input {
-	const char *evidence; /* the document, or with @tee that platform's evidence alone */
+	const char *evidence; /* the document, or the evidence alone of platform @tee */
 	size_t evidence_size;
-	const char *tee;
+	const char *tee; /* the platform that it has to be of; NULL: that of the reference */
 	const char *reference;
 	size_t reference_size;
 	const uint8_t *nonce; /* that the verifier gave out */

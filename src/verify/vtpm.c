@@ -122,8 +122,9 @@ static int check_known(const struct reference *reference, json_t *key)
 	if (reference_lists(reference->attestation_keys, text, json_string_length(key)))
 		return 0;
 	return fail(-EKEYREJECTED,
-		    "nothing vouches for the TPM's attestation key: 'cvmroot ak --base64' on that "
-		    "machine prints the one to put into \"attestation-keys\" of the reference");
+		    "nothing vouches for the TPM's attestation key: have 'cvmroot ak' on that "
+		    "machine print it into FILE, and make the reference with "
+		    "image-tools/measure --attestation-key FILE");
 }
 
 int tpm_check_evidence(const struct verify_input *input, const struct reference *reference,
@@ -154,6 +155,7 @@ int tpm_check_evidence(const struct verify_input *input, const struct reference 
 	if (r == 0)
 		r = check_known(reference, key_json);
 	ret->report_data_fitted = true;
+	ret->fitted_size = TPM_NONCE_SIZE;
 	memcpy(ret->signer, signer, sizeof(signer));
 	return r;
 }

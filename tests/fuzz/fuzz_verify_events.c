@@ -51,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct verify_result result = {};
 	struct document document = {};
 	struct facts facts = {.quoted = true};
+	struct eventlog_registers before;
 	bool rtmr = size > 0 && data[0] == '/';
 	enum document_log log = rtmr ? LOG_AGENT : LOG_USER;
 
@@ -62,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(document.logs[log].data, data + rtmr, size - rtmr);
 	if (replay(&document, rtmr, &facts.registers) == 0 &&
-	    claims_of_events(&document, &reference, &facts, false, &result) == 0)
+	    claims_of_events(&document, &reference, &facts, false, &result, &before) == 0)
 		check(&result);
 	document_done(&document);
 	return 0;

@@ -18,6 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	check_list(reference.mrtd);
 	check_list(reference.measurement);
+	check_list(reference.vmpl);
+	check_list(reference.tee);
 	check_list(reference.config);
 	check_list(reference.manifest);
 	check_list(reference.providers);

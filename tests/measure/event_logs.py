@@ -52,6 +52,12 @@ def good_boot(root=ROOT, banks=tuple(BANKS)):
                      volume_key(banks=banks), word("leave", banks=banks)]
 
 
+def image_events():
+    """What firmware and stub measured before; that the log of user space has it makes a log less
+    to write."""
+    return [Event(f"image {pcr}", "image", pcr) for pcr in (2, 4, 7, 9, 11)]
+
+
 def user_log(events):
     return b"".join(event.record() for event in events)
 
@@ -61,7 +67,8 @@ def replay_pcrs(events, bank="sha256"):
     for pcr in range(17, 23):
         values[pcr] = b"\xff" * BANKS[bank]
     for event in events:
-        values[event.pcr] = hashlib.new(bank, values[event.pcr] + event.digests[bank]).digest()
+        if bank in event.digests:
+            values[event.pcr] = hashlib.new(bank, values[event.pcr] + event.digests[bank]).digest()
     return values
 
 
@@ -83,11 +90,24 @@ def agent_word(name, content="-", rtmr=2, **options):
     return AgentEvent(f"cvmroot {name} {content}", rtmr, **options)
 
 
-def good_agent_boot(rtmr=2):
+def good_agent_boot(rtmr=2, root=ROOT):
     key = key_digests()["sha384"].hex()
-    contents = (("config", CONFIG), ("manifest", MANIFEST), ("root", ROOT), ("volume", UUID),
+    contents = (("config", CONFIG), ("manifest", MANIFEST), ("root", root), ("volume", UUID),
                 ("volume-key", f"{KEY_WORD}:sha384:{key}"), ("leave", "-"))
-    return [agent_word(name, content, rtmr) for name, content in contents]
+    return [agent_word(name, content, rtmr) for name, content in contents
+            if name != "manifest" or not root.startswith("reopened")]
+
+
+def agent_image_events():
+    return [AgentEvent(f"image {rtmr} -", rtmr) for rtmr in (0, 1, 2)]
+
+
+def cc_log(events):
+    """The same as firmware's log: behind the event that says of which algorithms it is."""
+    algorithms = b"\x01\0\0\0\x0c\0\x30\0"
+    head = b"Spec ID Event03\0" + bytes(4) + b"\0\x02\0\x02" + algorithms + b"\0"
+    return ((1).to_bytes(4, "little") + (3).to_bytes(4, "little") + bytes(20) +
+            len(head).to_bytes(4, "little") + head + agent_log(events))
 
 
 def agent_log(events):

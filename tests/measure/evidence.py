@@ -15,14 +15,18 @@ from case import CVMROOT, case, need, need_equal, vectors
 
 NONCE = bytes(range(100, 132))
 EMPTY = {"cvmroot-reference": 1}
-CLAIMS = ("genuine", "no-debug", "fresh", "launch", "image", "logs", "config", "root", "encrypted",
-          "how", "provider", "closed")
+CLAIMS = ("genuine", "platform", "no-debug", "fresh", "launch", "image", "logs", "config",
+          "root", "encrypted", "how", "provider", "closed")
 HOLDS, FAILS, UNCHECKED = "holds", "FAILS", "not checked"
 
 
 def verify(folder, evidence, reference, *options):
-    """Exit status and {claim: verdict}; None where the evidence could not be read."""
+    """Exit status and {claim: verdict}; None where the evidence could not be read. The reference
+    is for the platform of the document unless it names another, or None."""
     text = evidence if isinstance(evidence, bytes) else json.dumps(evidence).encode()
+    if isinstance(evidence, dict) and "tee" in evidence:
+        reference = {"tee": [evidence["tee"]], **reference}
+    reference = {name: value for name, value in reference.items() if value is not None}
     (folder / "evidence.json").write_bytes(text)
     (folder / "reference.json").write_text(json.dumps(reference))
     result = subprocess.run(
@@ -115,7 +119,8 @@ def split_pem(path):
 def published_snp(folder):
     for name, report, certificate, chain, failing in snp_samples():
         kind = "VLEK" if "vlek" in chain.name else "VCEK"
-        reference = {**EMPTY, "snp": {"measurement": [report[0x90:0xc0].hex()]}}
+        reference = {**EMPTY, "snp": {"measurement": [report[0x90:0xc0].hex()],
+                                      "kernel-hashes": True, "vmpl": [report[0x30]]}}
         data = base64.b64encode(report[0x50:0x90]).decode()
         options = option_for([chain], "--tee", "snp", "--nonce", data)
         good = signing.snp_evidence(report, [(kind, certificate)])
@@ -135,20 +140,20 @@ def published_snp(folder):
             altered = flipped(certificate, at, at % 8)
             refusals.need_refused(signing.snp_evidence(report, [(kind, altered)]),
                                   f"certificate, byte {at}")
-        need_issuer(folder, report, (kind, certificate), chain, name)
+        need_issuer(folder, report, (kind, certificate), chain, reference, name)
 
 
-def need_issuer(folder, report, certificate, chain, name):
+def need_issuer(folder, report, certificate, chain, reference, name):
     """The issuer from the evidence or a file; none, an altered one, another root."""
     issuer, root = split_pem(chain)
     (folder / "root.pem").write_text(root)
     (folder / "issuer.pem").write_text(issuer)
     der = signing.openssl("x509", "-in", folder / "issuer.pem", "-outform", "DER")
     options = option_for([folder / "root.pem"], "--tee", "snp")
-    refusals = Refusals(folder, EMPTY, options, name)
-    need_equal(verify(folder, signing.snp_evidence(report, [certificate, ("ASK", der)]), EMPTY,
+    refusals = Refusals(folder, reference, options, name)
+    need_equal(verify(folder, signing.snp_evidence(report, [certificate, ("ASK", der)]), reference,
                       *options)[1]["genuine"], HOLDS, name)
-    need_equal(verify(folder, signing.snp_evidence(report, [certificate]), EMPTY, *options,
+    need_equal(verify(folder, signing.snp_evidence(report, [certificate]), reference, *options,
                       "--certificates", folder / "issuer.pem")[1]["genuine"], HOLDS, name)
     refusals.need_refused(signing.snp_evidence(report, [certificate]), "issuer: none")
     for at in range(0, len(der), 61):
@@ -157,7 +162,7 @@ def need_issuer(folder, report, certificate, chain, name):
                               f"issuer, byte {at}")
     # AMD has a root for each product.
     other = vectors("go-sev-guest/verify/trust/ask_ark_turin_vcek.pem")
-    Refusals(folder, EMPTY, option_for([other], "--tee", "snp"), name).need_refused(
+    Refusals(folder, reference, option_for([other], "--tee", "snp"), name).need_refused(
         signing.snp_evidence(report, [certificate, ("ASK", der)]), "root")
 
 
@@ -455,9 +460,23 @@ class TpmMachine:
 
     def document(self, events, claimed=None, nonce=NONCE, pcrs=None, **options):
         """@claimed: the events in the log, where it is not what was extended."""
-        pcrs = pcrs or logs.replay_pcrs(events)
-        return document("tpm", signing.tpm_evidence(self.key, nonce, pcrs, **options),
-                        {"user": logs.user_log(events if claimed is None else claimed)}, nonce)
+        image = logs.image_events()
+        pcrs = pcrs or logs.replay_pcrs(image + events)
+        claimed = events if claimed is None else claimed
+        return document("tpm", signing.tpm_evidence(self.key, options.pop("quoted", nonce), pcrs,
+                                                    **options),
+                        {"user": logs.user_log(image + claimed)}, nonce)
+
+    def reference(self, events=(), **more):
+        """For an image and its configuration that lead to these events."""
+        return reference_of(**{"pcrs": {"sha256": pcrs_of(events)}, **self.known, **more})
+
+
+def pcrs_of(events=(), names=(2, 4, 9, 11, 12, 13, 14)):
+    """As image-tools/measure names them; PCR 15 is not the same after each boot."""
+    values = logs.replay_pcrs(logs.image_events() + list(events))
+    return {**{str(i): {"booted": [values[i].hex()]} for i in names},
+            "15": {"fetch": ["00" * 32]}}
 
 
 def need_claims(folder, evidence, reference, wanted, what, options=()):
@@ -477,9 +496,7 @@ def need_claims(folder, evidence, reference, wanted, what, options=()):
 def document_tpm(folder):
     machine = TpmMachine(folder)
     events = logs.good_boot()
-    pcrs = {"sha256": {"15": {"fetch": ["00" * 32],
-                              "booted": [logs.replay_pcrs(events)[15].hex()]}}}
-    reference = reference_of(pcrs=pcrs, **machine.known)
+    reference = machine.reference()
     good = {name: HOLDS for name in CLAIMS if name not in ("no-debug", "launch")}
     need_equal(need_claims(folder, machine.document(events), reference, good, "good boot"), 0,
                "good boot")
@@ -488,24 +505,26 @@ def document_tpm(folder):
     later = events + [logs.Event("machine-id:" + "1" * 32, "machine-id"),
                       logs.Event("cryptsetup:data:" + logs.UUID, "volume-key"),
                       logs.Event("imds", "imds-userdata", 12)]
-    loose = reference_of(**machine.known)
-    del good["image"]
-    need_equal(need_claims(folder, machine.document(later), loose, good, "later events"), 0,
-               "later events")
+    need_equal(need_claims(folder, machine.document(later), machine.reference(later), good,
+                           "later events"), 0, "later events")
+    # A service that extended some banks, and cvmroot the others.
+    parts = [logs.word("config", logs.CONFIG, banks=(bank,)) for bank in logs.BANKS]
+    need_equal(need_claims(folder, machine.document(parts + events[1:]), reference, good,
+                           "bank by bank"), 0, "bank by bank")
     # Registers that the configuration chose.
     spread = copy.deepcopy(events)
     for event, pcr in zip(spread, (9, 13, 12, 15, 15, 14)):
         event.pcr = pcr
-    need_equal(need_claims(folder, machine.document(spread), loose, good, "other registers"), 0,
-               "other registers")
+    need_equal(need_claims(folder, machine.document(spread), machine.reference(spread), good,
+                           "other registers"), 0, "other registers")
 
     reopened = machine.document(logs.good_boot("reopened:epoch=1:provider=tpm2"))
-    need_equal(need_claims(folder, reopened, loose, {**good, "encrypted": UNCHECKED}, "reopened"),
-               0, "reopened")
-    need_tpm_refused(folder, machine, reference, loose)
+    need_equal(need_claims(folder, reopened, reference, {**good, "encrypted": UNCHECKED},
+                           "reopened"), 0, "reopened")
+    need_tpm_refused(folder, machine, reference)
 
 
-def need_tpm_refused(folder, machine, reference, loose):
+def need_tpm_refused(folder, machine, reference):
     good = logs.good_boot()
     for nonce, options, what in ((NONCE, nonce_option(bytes(32)), "another nonce"),):
         need_claims(folder, machine.document(good, nonce=nonce), reference, {"fresh": FAILS}, what,
@@ -513,8 +532,12 @@ def need_tpm_refused(folder, machine, reference, loose):
     swapped = {**machine.document(good), "nonce": signing.base64_text(bytes(32))}
     need_claims(folder, swapped, reference, {"fresh": FAILS}, "a nonce put beside old evidence",
                 nonce_option(bytes(32)))
-    need_claims(folder, machine.document(good), {**reference, "pcrs": {"sha256": {
-        "4": {"booted": ["11" * 32]}}}}, {"image": FAILS, "closed": HOLDS}, "another PCR 4")
+    # Who asks a TPM chooses the size of what it is asked about.
+    for size in (0, 1, 31):
+        need_claims(folder, machine.document(good, quoted=NONCE[:size]), reference,
+                    {"fresh": FAILS}, f"quote about {size} bytes")
+    need_claims(folder, machine.document(good, quoted=NONCE.ljust(64, b"\0")), reference,
+                {"fresh": HOLDS}, "quote about 64 bytes")
     # Values of the moment of fetching are not those of a machine that has booted.
     status = need_claims(folder, machine.document(good), {**reference, "pcrs": {"sha256": {
         "15": {"fetch": ["00" * 32]}}}}, {"image": UNCHECKED}, "no values of later")
@@ -535,14 +558,14 @@ def need_tpm_refused(folder, machine, reference, loose):
                                            "volume-key": {"sha256": ["11" * 32]}}}, "root"),
     }
     for what, (members, claim) in changed.items():
-        need_claims(folder, machine.document(good), {**loose, **members}, {claim: FAILS}, what)
+        need_claims(folder, machine.document(good), {**reference, **members}, {claim: FAILS}, what)
     # Digests of a bank that is not quoted are anybody's, right as they may be.
     for bank, digest in (("sha512", "11" * 64), ("sha384", logs.key_digests()["sha384"].hex())):
-        other_bank = {**loose, "volume": {"volume-key": {bank: [digest]}}}
+        other_bank = {**reference, "volume": {"volume-key": {bank: [digest]}}}
         need_equal(need_claims(folder, machine.document(good), other_bank, {"root": UNCHECKED},
                                f"key in bank {bank}"), 3, f"key in bank {bank}")
-    need_equal(verify(folder, {**machine.document(good), "logs": {}}, loose, *nonce_option())[0], 3,
-               "no log")
+    need_equal(verify(folder, {**machine.document(good), "logs": {}}, reference,
+                      *nonce_option())[0], 3, "no log")
 
 
 def without(events, number):
@@ -582,7 +605,16 @@ def stories():
                                            digests=foreign.digests),
                                 logs.Event("x", "machine-id", digests=good[KEY].digests)] + \
         good[LEAVE:]
-    yield "another event passed off as the key", story, swap, {"root": FAILS}
+    yield "another event passed off as the key", story, swap, closed_fails
+    failed = word("failed")
+    yield ("a failure passed off as the key", good[:VOLUME + 1] + [failed, good[LEAVE]],
+           replaced(good, KEY, logs.Event(logs.KEY_WORD, "volume-key", digests=failed.digests)),
+           closed_fails)
+    # There is no more of ours in PCR 15.
+    last = copy.deepcopy(good[LEAVE])
+    last.pcr = 14
+    yield ("another event passed off as the key at the end", story[:-1] + [last],
+           swap[:-1] + [last], {"root": FAILS})
     for number, name in ((CONFIG, "config"), (ROOT, "root"), (VOLUME, "volume"), (KEY, "key"),
                          (LEAVE, "leave")):
         story = without(good, number)
@@ -629,18 +661,44 @@ def stories():
     yield "order", [good[MANIFEST], good[CONFIG]] + good[2:], None, closed_fails
 
 
+def relabelled(events, start=0):
+    """The same digests under texts of others."""
+    return [logs.Event(f"machine-id:{i}", "machine-id", event.pcr, digests=event.digests)
+            if i % 2 else logs.Event("cryptsetup:data:1", "volume-key", event.pcr,
+                                     digests=event.digests)
+            for i, event in enumerate(events, start)]
+
+
+def rewritten():
+    """(what, extended, log, claims): root of a machine that reopened a root would have it be a
+    fresh one. He cannot undo what was extended, but give it other names and extend more."""
+    true, lie = logs.good_boot("reopened:epoch=1:provider=kbs"), logs.good_boot()
+    closed_fails = {"closed": FAILS, "root": UNCHECKED, "how": UNCHECKED}
+    for kept in range(len(true)):
+        for begin in (0, kept):
+            yield (f"all but {kept} events by other names, then {begin} on again", true +
+                   lie[begin:], true[:kept] + relabelled(true[kept:]) + lie[begin:], closed_fails)
+    # In a register that nobody looks at.
+    moved = copy.deepcopy(lie[MANIFEST:ROOT + 1])
+    for event in moved:
+        event.pcr = 14
+    hidden = true[:1] + relabelled(true[1:2]) + true[2:]
+    yield "a lie in PCR 14", true + moved, hidden[:1] + moved + hidden[1:], closed_fails
+
+
 @case("stories-tpm", 120)
 def stories_tpm(folder):
     machine = TpmMachine(folder)
-    reference = reference_of(**machine.known)
-    for what, extended, claimed, wanted in stories():
-        need_claims(folder, machine.document(extended, claimed), reference, wanted, what)
+    reference = machine.reference()
+    for what, extended, claimed, wanted in [*stories(), *rewritten()]:
+        need_claims(folder, machine.document(extended, claimed), machine.reference(extended),
+                    wanted, what)
     # Of one register only: the log may say of others what it likes.
     good = logs.good_boot()
     need_claims(folder, machine.document(good, good + [logs.Event("x", "y", 11)]), reference,
                 {"logs": HOLDS, "closed": HOLDS}, "a lie about another register")
-    need_claims(folder, machine.document(good, pcrs=[bytes(32)] * 24), reference, {"logs": FAILS},
-                "PCRs that nothing was measured into")
+    need_claims(folder, machine.document(good, pcrs=[bytes(32)] * 24), reference,
+                {"logs": FAILS, "image": FAILS}, "PCRs that nothing was measured into")
     # A quote over part of the registers, of another bank, or no quote.
     for what, options in (("mask", {"mask": 0xff7fff}), ("bank", {"bank": 0x000c}),
                           ("kind", {"kind": 0x8017}), ("magic", {"magic": 0xff544348})):
@@ -666,8 +724,8 @@ def document_snp(folder):
         report = machine.report(data, **{"measurement": measurement, **report})
         return document("snp", machine.evidence(report), {"user": text}, incomplete=incomplete)
 
-    reference = reference_of(snp={"measurement": [measurement.hex()]})
-    wanted = {name: HOLDS for name in CLAIMS if name not in ("image", "closed")}
+    reference = reference_of(snp={"measurement": [measurement.hex()], "kernel-hashes": True})
+    wanted = {name: HOLDS for name in CLAIMS if name != "closed"}
     need_equal(need_claims(folder, made(), reference, wanted, "good boot", options), 0, "good boot")
     other = logs.user_log(logs.good_boot("reopened:epoch=1:provider=tpm2", banks=("sha384",)))
     for what, evidence in (
@@ -680,7 +738,21 @@ def document_snp(folder):
                 options)
     need_claims(folder, made(measurement=bytes(48)), reference, {"launch": FAILS}, "measurement",
                 options)
+    # The measurement of a firmware says nothing about what it starts.
+    registers = {"pcrs": {"sha256": pcrs_of()}, "tdx": {"rtmrs": {"1": {"booted": ["11" * 48]}}}}
+    for hashes in ({}, {"kernel-hashes": False}):
+        firmware = {**reference, **registers, "snp": {"measurement": [measurement.hex()], **hashes}}
+        need_equal(need_claims(folder, made(), firmware, {"launch": HOLDS, "image": UNCHECKED},
+                               "firmware alone", options), 3, "firmware alone")
+    need_equal(need_claims(folder, made(), reference_of(), {"launch": UNCHECKED,
+                                                            "image": UNCHECKED},
+                           "any firmware", options), 3, "any firmware")
     need_claims(folder, made(policy=0xb0000), reference, {"no-debug": FAILS}, "debug", options)
+    need_claims(folder, made(policy=0x70000), reference, {"no-debug": FAILS}, "migration", options)
+    need_claims(folder, made(vmpl=1), reference, {"genuine": FAILS}, "VMPL 1", options)
+    behind = {**reference, "snp": {**reference["snp"], "vmpl": [1, 2]}}
+    need_equal(need_claims(folder, made(vmpl=2), behind, wanted, "VMPL 2", options), 0, "VMPL 2")
+    need_claims(folder, made(), behind, {"genuine": FAILS}, "VMPL 0", options)
     need_claims(folder, made(logs.user_log([logs.word("failed")])), reference, {"closed": FAILS},
                 "failed", options)
     for what, report in (("levels", {"levels": (4, 0, 8, 115)}), ("chip", {"chip": bytes(64)}),
@@ -705,8 +777,8 @@ def document_snp(folder):
 def document_azure(folder):
     machine, key = signing.SnpMachine(folder), signing.rsa(folder, "ak")
     options = option_for([machine.root], *nonce_option(), "--certificates", machine.issuer)
-    good = logs.good_boot()
-    reference = reference_of(snp={"measurement": ["00" * 48]})
+    good = logs.image_events() + logs.good_boot()
+    reference = reference_of(snp={"measurement": ["00" * 48]}, pcrs={"sha256": pcrs_of()})
 
     def made(user_data=NONCE, other=key, version=2, **report):
         runtime = signing.runtime_data(key, user_data)
@@ -715,7 +787,7 @@ def document_azure(folder):
             other, machine.report(data, **report), NONCE, logs.replay_pcrs(good), runtime,
             machine.certificate, version), {"user": logs.user_log(good)})
 
-    wanted = {name: HOLDS for name in CLAIMS if name != "image"}
+    wanted = {name: HOLDS for name in CLAIMS}
     need_equal(need_claims(folder, made(), reference, wanted, "good boot", options), 0, "good boot")
     need_claims(folder, made(bytes(32), version=1), reference, wanted, "version 1", options)
     another = signing.rsa(folder, "another")
@@ -736,34 +808,96 @@ def document_azure(folder):
 def document_tdx(folder):
     machine = signing.TdxMachine(folder)
     options = option_for([machine.root], *nonce_option())
-    good = logs.good_agent_boot()
-    reference = reference_of(tdx={
-        "mrtd": ["00" * 48],
-        "rtmrs": {"2": {"booted": [logs.replay_rtmrs(good)[2].hex()]}}})
+    image, good = logs.agent_image_events(), logs.good_agent_boot()
+    reference = reference_of(tdx=tdx_of())
 
-    def made(events=good, claimed=None, more=None, **quote):
-        quote = machine.quote(NONCE, logs.replay_rtmrs(events), **quote)
-        texts = {"agent": logs.agent_log(events if claimed is None else claimed), **(more or {})}
-        return document("tdx", machine.evidence(quote), texts)
+    def made(events=good, claimed=None, more=None, before=image, **quote):
+        quote = machine.quote(NONCE, logs.replay_rtmrs(before + events), **quote)
+        claimed = events if claimed is None else claimed
+        return document("tdx", machine.evidence(quote),
+                        {"agent": logs.agent_log(before + claimed), **(more or {})})
 
-    need_equal(need_claims(folder, made(), reference, {name: HOLDS for name in CLAIMS}, "good boot",
-                           options), 0, "good boot")
-    loose = reference_of(tdx={"mrtd": ["00" * 48]})
+    wanted = {name: HOLDS for name in CLAIMS}
+    need_equal(need_claims(folder, made(), reference, wanted, "good boot", options), 0, "good boot")
+    need_image(folder, made, options)
+    # The firmware's part of RTMR 2 is in its own log, and what is in there is the firmware's.
+    whole = machine.evidence(machine.quote(NONCE, logs.replay_rtmrs(image + good)))
+    split = document("tdx", whole, {"ccel": logs.cc_log(image), "agent": logs.agent_log(good)})
+    need_equal(need_claims(folder, split, reference, wanted, "two logs", options), 0, "two logs")
+    alone = document("tdx", whole, {"ccel": logs.cc_log(image + good)})
+    need_claims(folder, alone, reference, {"logs": FAILS, "closed": UNCHECKED},
+                "all in firmware's log", options)
+    loose = reference
     third = logs.good_agent_boot(3)
-    need_equal(need_claims(folder, made(third), loose, {"closed": HOLDS}, "RTMR 3", options), 0,
-               "RTMR 3")
+    need_equal(need_claims(folder, made(third), reference_of(tdx=tdx_of(booted=(1, 2))), wanted,
+                           "RTMR 3", options), 0, "RTMR 3")
     # A log for PCRs says nothing about RTMRs.
     user = {"user": logs.user_log(logs.good_boot())}
     need_claims(folder, made([], more=user), loose, {"logs": FAILS, "closed": UNCHECKED},
                 "a log of PCRs", options)
-    for what, events, claimed, wanted in agent_stories(good):
+    for what, events, claimed, wanted in [*agent_stories(good), *agent_rewritten()]:
         need_claims(folder, made(events, claimed), loose, wanted, what, options)
     for what, quote in (("signer", {"signer": "11" * 32}), ("product", {"product": 1}),
                         ("enclave for debugging", {"qe_attributes": 0x17}),
                         ("not a platform's certificate", {"leaf": "other"}),
                         ("another module", {"seam": b"\1" + bytes(55)})):
         need_claims(folder, made(**quote), loose, {"genuine": FAILS}, what, options)
-    need_claims(folder, made(attributes=1), loose, {"no-debug": FAILS}, "debug", options)
+    for bit in (0, 1, 7, 29, 63):
+        need_claims(folder, made(attributes=1 << bit), loose, {"no-debug": FAILS},
+                    f"attribute {bit}", options)
+    need_claims(folder, made(attributes=1 << 28), loose, {"no-debug": HOLDS}, "attribute 28",
+                options)
+
+
+def tdx_of(booted=(1,), fetch=(1, 2, 3), mrtd="00"):
+    """As image-tools/measure names them."""
+    values = logs.replay_rtmrs(logs.agent_image_events())
+    rtmrs = {}
+    for state, numbers in (("fetch", fetch), ("booted", booted)):
+        for i in numbers:
+            rtmrs.setdefault(str(i), {})[state] = [values[i].hex()]
+    return {"mrtd": [mrtd * 48], "rtmrs": rtmrs} if mrtd else {"rtmrs": rtmrs}
+
+
+def need_image(folder, made, options):
+    """Other images, and references that leave something of the image to others."""
+    image, third = logs.agent_image_events(), logs.good_agent_boot(3)
+    for rtmr in (1, 2):
+        other = [event for event in image if event.rtmr != rtmr]
+        for before in (other, other + [logs.AgentEvent("another image -", rtmr)]):
+            need_claims(folder, made(before=before), reference_of(tdx=tdx_of()), {"image": FAILS},
+                        f"another RTMR {rtmr}", options)
+    need_claims(folder, made(third, before=image + [logs.AgentEvent("more -", 3)]),
+                reference_of(tdx=tdx_of(booted=(1, 2))), {"image": FAILS}, "RTMR 3, started",
+                options)
+    for what, tdx, events in (
+            ("RTMR 3 alone", tdx_of((3,), ()), []), ("no RTMR 1", tdx_of(()), None),
+            ("no RTMR 2", tdx_of(fetch=(1, 3)), None), ("RTMR 1 of before", tdx_of((), (1,)), None),
+            ("events in an RTMR that is not named", tdx_of((1, 2), (1, 2)), third),
+            ("events in RTMR 3 of an image that is not compared", tdx_of(), third)):
+        evidence = made() if events is None else made(events)
+        failing = {"logs": FAILS, "closed": UNCHECKED} if events == [] else {}
+        status = need_claims(folder, evidence, reference_of(tdx=tdx),
+                             {"image": UNCHECKED, **failing}, what, options)
+        need_equal(status, 3, what)
+    status = need_claims(folder, made(), reference_of(tdx=tdx_of(mrtd=None)),
+                         {"launch": UNCHECKED, "image": HOLDS}, "any firmware", options)
+    need_equal(status, 3, "any firmware")
+
+
+def agent_rewritten():
+    true, lie = logs.good_agent_boot(root="reopened:epoch=1:provider=kbs"), logs.good_agent_boot()
+
+    def named(events):
+        return [logs.AgentEvent("me event -", digest=event.digest) for event in events]
+
+    for kept in range(len(true)):
+        wanted = {"closed": FAILS} if kept else {"image": FAILS}
+        yield f"all but {kept} events by other names", true + lie, (
+            true[:kept] + named(true[kept:]) + lie), wanted
+    both = [event for pair in zip(true, logs.good_agent_boot(3)) for event in pair]
+    yield "in two RTMRs", both[::2] + both[3:4], (
+        true[:1] + both[3:4] + true[1:]), {"closed": FAILS}
 
 
 def agent_stories(good):
@@ -785,12 +919,69 @@ def agent_stories(good):
     for rtmr in (0, 1):
         moved = copy.deepcopy(good)
         moved[CONFIG].rtmr = rtmr
-        yield f"config in RTMR {rtmr}", moved, None, closed_fails
+        # What the image measured is in RTMR 1.
+        yield f"config in RTMR {rtmr}", moved, None, {
+            **closed_fails, **({"image": FAILS} if rtmr == 1 else {})}
     yield "twice", good + [good[LEAVE]], None, closed_fails
     yield "again in the other register", good + logs.good_agent_boot(3), None, closed_fails
     yield "failed", good + [word("failed")], None, closed_fails
     yield "no leave", good[:-1], None, closed_fails
     yield "order", [good[LEAVE]] + good[:-1], None, closed_fails
+
+
+# ---- Whose it is ----
+
+@case("this-platform")
+def this_platform(folder):
+    """The evidence is not the one to say which of the reference values count."""
+    machine = TpmMachine(folder)
+    good, reference = machine.document(logs.good_boot()), machine.reference()
+    bare, option = good["evidence"], ["--tee", "tpm"]
+    for what, evidence, tee, options, verdict in (
+            ("reference", good, ["tpm"], [], HOLDS), ("option", good, None, option, HOLDS),
+            ("both", good, ["snp", "tpm"], option, HOLDS), ("neither", good, None, [], UNCHECKED),
+            ("another reference", good, ["tdx"], [], FAILS),
+            ("another option", good, ["tpm"], ["--tee", "tdx"], FAILS),
+            ("another reference than the option", good, ["tdx"], option, FAILS),
+            ("alone", bare, None, option, HOLDS), ("alone, reference", bare, ["snp"], option,
+                                                   FAILS)):
+        status = need_claims(folder, evidence, {**reference, "tee": tee}, {"platform": verdict},
+                             what, nonce_option() + options)
+        need_equal(status, 0 if verdict == HOLDS and evidence is good else 3, what)
+    need_equal(verify(folder, bare, reference)[0], 1, "alone, of no platform")
+    for name in ("other", "cca", ""):
+        need_equal(verify(folder, good, reference, "--tee", name)[0], 1, f"--tee {name}")
+
+
+@case("this-image")
+def this_image(folder):
+    machine = TpmMachine(folder)
+    good = machine.document(logs.good_boot())
+
+    def reference(pcrs):
+        return machine.reference(pcrs={"sha256": pcrs})
+
+    for names in ((2, 4, 9, 12), (2, 4, 11, 12, 13), (7, 11, 12, 13), (7, 9, 11, 12)):
+        need_equal(need_claims(folder, good, reference(pcrs_of(names=names)), {"image": HOLDS},
+                               f"PCRs {names}"), 0, f"PCRs {names}")
+        for name in names:
+            left = tuple(other for other in names if other != name)
+            status = need_claims(folder, good, reference(pcrs_of(names=left)),
+                                 {"image": UNCHECKED}, f"PCRs {left}")
+            need_equal(status, 3, f"PCRs {left}")
+            other = {**pcrs_of(names=names), str(name): {"booted": ["11" * 32]}}
+            need_claims(folder, good, reference(other), {"image": FAILS}, f"another PCR {name}")
+    for what, pcrs in (("none", {}), ("PCR 15", {"15": {"fetch": ["00" * 32]}}),
+                       ("PCR 12", pcrs_of(names=(12,)))):
+        need_equal(need_claims(folder, good, reference(pcrs), {"image": UNCHECKED}, what), 3, what)
+    need_equal(need_claims(folder, good, {**EMPTY, **machine.known}, {"image": UNCHECKED},
+                           "a reference of nothing"), 3, "a reference of nothing")
+    for pcr in (9, 12, 13, 14):
+        spread = logs.good_boot()
+        spread[ROOT].pcr = pcr
+        names = tuple(i for i in (2, 4, 7, 9, 11, 12, 13, 14) if i != pcr)
+        need_equal(need_claims(folder, machine.document(spread), reference(pcrs_of(names=names)),
+                               {"image": UNCHECKED}, f"root in PCR {pcr}"), 3, f"PCR {pcr}")
 
 
 # ---- What is malformed ----
@@ -826,7 +1017,9 @@ def malformed_reference(folder):
     good = TpmMachine(folder).document(logs.good_boot())
     digest = "11" * 32
     for members in (
-            {"cvmroot-reference": 2}, {"more": 1}, {"pcrs": []}, {"pcrs": {"md5": {}}},
+            {"cvmroot-reference": 2}, {"more": 1}, {"steps": []}, {"tee": []}, {"tee": "tpm"},
+            {"snp": {"kernel-hashes": 1}}, {"snp": {"vmpl": []}}, {"snp": {"vmpl": ["0"]}},
+            {"snp": {"steps": {}}}, {"kernel-hashes": True}, {"pcrs": []}, {"pcrs": {"md5": {}}},
             {"pcrs": {"sha256": {"24": {}}}}, {"pcrs": {"sha256": {"04": {}}}},
             {"pcrs": {"sha256": {"-1": {}}}}, {"pcrs": {"sha256": {"4": {"booted": []}}}},
             {"pcrs": {"sha256": {"4": {"later": [digest]}}}},
@@ -844,6 +1037,9 @@ def malformed_reference(folder):
             {"volume": {"volume-key": [digest]}}, {"attestation-keys": []},
             {"attestation-keys": "AA=="}):
         need_equal(verify(folder, good, {**EMPTY, **members})[0], 1, f"reference {members}")
+    for members in ({"steps": {"15": {"fresh": [["config", digest]]}}},
+                    {"snp": {"kernel-hashes": False, "vmpl": [0]}}, {"tee": ["tpm"]}):
+        need_equal(verify(folder, good, {**EMPTY, **members})[0], 3, f"reference {members}")
 
 
 @case("verify-usage")
