@@ -12,11 +12,12 @@ def values(reference, tee):
     """{name: values}, with the names that policy.py's attestation policy asks for."""
     policy.check_bound(reference, tee)
     found = {}
-    for state in ("fetch", "booted"):
-        for number, known in policy.registers(reference, tee, state).items():
-            found[policy.register_name(tee, number, state)] = known
+    for number, known in policy.registers(reference, tee, "fetch").items():
+        found[policy.register_name(tee, number)] = known
     if policy.launch(reference, tee):
         found[policy.launch_claim(tee)[1]] = policy.launch(reference, tee)
+    if policy.initdata(reference, tee):
+        found[policy.initdata_claim(tee)[1]] = policy.initdata(reference, tee)
     if tee == "tpm" and policy.attestation_keys(reference):
         found["trusted_aks"] = policy.attestation_keys(reference)
     return found

@@ -19,6 +19,8 @@ def register_lines(register):
     if register.fetch is None:
         yield f"  not predicted: {register.gap}"
         return
+    for value in register.given[bank] if register.given and bank in register.given else ():
+        yield f"  {value}  as given"
     for events in register.fetch:
         for event in events:
             yield f"    {event.text}"

@@ -661,7 +661,7 @@ def refusals(folder):
     for config, pattern in ((b"x =", "cvmroot.toml in the initrd: "),
                             (b"[measure]\nconfig = 11\n", r"config is one of .*, not 11"),
                             (b"[measure]\nrtmr = 1\n", r"rtmr is one of 2, 3, not 1"),
-                            (b'[initdata]\npath = "/a"\n', "give the one in the document")):
+                            (b'[initdata]\npath = "/a"\n', "give the document with --initdata")):
         refused(pattern, "--uki", write_uki(folder, config=config))
     need_equal(reference_of("--uki", write_uki(folder, config=b'[initdata]\npath = "/a"\n'),
                             "--config", folder / "other.toml")["events"]["config"],
