@@ -24,7 +24,8 @@ class Firmware:
         end = len(self.data) - FOOTER_OFFSET
         guid, size = self._entry(end)
         if guid != FOOTER:
-            raise ValueError("the firmware has no table of GUIDs: it is not OVMF")
+            raise ValueError("the firmware has no table of GUIDs: it is not OVMF, or is not the "
+                             "whole of it; give the whole image, as OVMF.fd")
         start, at, found = end - size, end - 18, {}
         if start < 0:
             raise ValueError("the firmware's table does not fit")

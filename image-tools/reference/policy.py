@@ -125,8 +125,8 @@ def pcrs_bind(pcrs):
 
 
 def check_bound(reference, tee):
-    """ValueError, with the reason, where another command line or initrd would get the key, or where
-    the reference values are not what they should be.
+    """ValueError, with the reason, where other drivers, another command line, initrd or initdata
+    document would get the key, or where the reference values are not what they should be.
 
     For "snp" the member "kernel-hashes" of reference["snp"] has to be true: it says that the
     measurement is of kernel, initrd and command line too."""
@@ -136,9 +136,9 @@ def check_bound(reference, tee):
         raise ValueError(f"no policy is made for {tee}: only for {', '.join(TEES)}")
     found = registers(reference, tee, "fetch")
     if tee in VTPM and not pcrs_bind(found):
-        raise ValueError(f"the {BANK} PCRs {', '.join(found)} leave command line or initrd to "
-                         "whoever writes the disk: name PCR 2 (or 7, of Secure Boot), 12, 9 or 13, "
-                         "and 4 with 9 or 11 (or 7 with 11)")
+        raise ValueError(f"the {BANK} PCRs {', '.join(found)} leave drivers, command line or "
+                         "initrd to the host: name PCR 2 (or 7, of Secure Boot), 12, 9 or 13, and "
+                         "4 with 9 or 11 (or 7 with 11)")
     if tee in VTPM and reference.get("initdata") and INITDATA_PCR not in found:
         raise ValueError(f"without PCR {INITDATA_PCR} nothing binds the initdata document: name it;"
                          " a TPM binds one whose algorithm is sha256")
@@ -154,11 +154,26 @@ def check_bound(reference, tee):
 
 def check_snp(values):
     if not values.get("measurement"):
-        raise ValueError("there is no launch measurement: compute it from the firmware")
+        raise ValueError("there is no launch measurement: give --firmware, --vcpus, --vcpu-type and"
+                         " --kernel-hashes")
     if values.get("kernel-hashes") is not True:
         raise ValueError("a launch measurement without the hashes of kernel, initrd and command "
-                         "line (kernel-hashes) binds the firmware only: boot with kernel-hashes=on,"
-                         " or use a vTPM")
+                         "line (kernel-hashes) binds the firmware only: boot with kernel-hashes=on"
+                         " and give --kernel-hashes, or use a vTPM")
+
+
+def missing(reference, tee):
+    """A sentence for what the attestation policy asks for and the reference values lack, naming the
+    option of image-tools/measure that adds it; None when there is all."""
+    if tee == "tpm":
+        return None if attestation_keys(reference) else (
+            "there is no attestation key for trusted_aks: give --attestation-key")
+    if launch(reference, tee):
+        return None
+    option = "--mrtd" if tee in ("tdx", "az-tdx-vtpm") else "--launch-measurement"
+    if tee in ("tdx", "snp"):
+        option = f"--firmware or {option}"
+    return f"there is no value for {launch_claim(tee)[1]}: give {option}"
 
 
 # -- Rego

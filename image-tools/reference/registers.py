@@ -3,7 +3,6 @@
 
 import dataclasses
 import hashlib
-import hmac
 import struct
 
 BANKS = ("sha256", "sha384")
@@ -12,12 +11,19 @@ AGENT_TAG = 0x4141454C  # "AAEL"
 
 @dataclasses.dataclass
 class Event:
-    """@data is what is hashed; a digest that is made otherwise is given by a function."""
+    """@data is what is hashed; a digest that is made otherwise is given by a function, or is among
+    @digests, which need not have every bank."""
     text: str  # for people
     data: bytes = b""
     make: object = None
+    digests: dict = None
+
+    def knows(self, algorithm):
+        return self.digests is None or algorithm in self.digests
 
     def digest(self, algorithm):
+        if self.digests is not None:
+            return self.digests[algorithm]
         if self.make:
             return self.make(algorithm)
         return hashlib.new(algorithm, self.data).digest()
@@ -50,28 +56,7 @@ def volume_key_word(uuid):
     return f"cryptsetup:root:{uuid}"
 
 
-def volume_key_digest(key, uuid, algorithm):
-    """As systemd-cryptsetup measures it: an HMAC under the volume key."""
-    return hmac.new(key, volume_key_word(uuid).encode(), algorithm).digest()
-
-
 def volume_key_event(uuid, digests):
-    """@digests: bank to digest; they are extended as they are."""
-    return Event(f"{volume_key_word(uuid)}, under the volume key", make=digests.__getitem__)
-
-
-# --- What a policy of a TPM is made of (TPM 2.0 Part 3, TPM2_PolicyPCR) ---
-
-ALGORITHM_IDS = {"sha1": 0x0004, "sha256": 0x000B, "sha384": 0x000C, "sha512": 0x000D}
-TPM_CC_POLICY_PCR = 0x0000017F
-
-
-def policy_pcr(values, bank):
-    """The policy digest of a SHA-256 session that wants these PCRs: number to value."""
-    select = bytearray(3)
-    for number in values:
-        select[number // 8] |= 1 << number % 8
-    selection = struct.pack(">IHB", 1, ALGORITHM_IDS[bank], len(select)) + bytes(select)
-    joined = hashlib.sha256(b"".join(values[number] for number in sorted(values))).digest()
-    return hashlib.sha256(bytes(32) + struct.pack(">I", TPM_CC_POLICY_PCR) + selection +
-                          joined).digest()
+    """@digests: bank to the HMAC under the volume key, as systemd-cryptsetup measures it; they are
+    extended as they are."""
+    return Event(f"{volume_key_word(uuid)}, under the volume key", digests=digests)

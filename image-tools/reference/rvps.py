@@ -11,15 +11,18 @@ from . import policy
 def values(reference, tee):
     """{name: values}, with the names that policy.py's attestation policy asks for."""
     policy.check_bound(reference, tee)
+    lacking = policy.missing(reference, tee)
+    if lacking:
+        raise ValueError(f"{lacking}; without it the attestation policy affirms nothing")
     found = {}
     for number, known in policy.registers(reference, tee, "fetch").items():
         found[policy.register_name(tee, number)] = known
-    if policy.launch(reference, tee):
-        found[policy.launch_claim(tee)[1]] = policy.launch(reference, tee)
     if policy.initdata(reference, tee):
         found[policy.initdata_claim(tee)[1]] = policy.initdata(reference, tee)
-    if tee == "tpm" and policy.attestation_keys(reference):
+    if tee == "tpm":
         found["trusted_aks"] = policy.attestation_keys(reference)
+    else:
+        found[policy.launch_claim(tee)[1]] = policy.launch(reference, tee)
     return found
 
 

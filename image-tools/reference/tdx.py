@@ -31,6 +31,9 @@ class Firmware(ovmf.Firmware):
 
     def sections(self):
         """(address, content, is it measured) of each section that is there at the start."""
+        if METADATA not in self.table:
+            raise ValueError("the firmware is not built for TDX: it does not say which memory TDX "
+                             "needs")
         start = len(self.data) - self.number(METADATA, "which memory TDX needs")
         if start < 0 or start + 16 > len(self.data):
             raise ValueError("the firmware's TDX metadata does not fit")
@@ -46,7 +49,8 @@ class Firmware(ovmf.Firmware):
                 raise ValueError("the firmware's TDX metadata has an unknown attribute")
             if at + length > len(self.data) or length > space or address % PAGE or space % PAGE \
                     or space > 1 << 32:
-                raise ValueError("a section of the firmware's TDX metadata does not fit")
+                raise ValueError("a section of the firmware's TDX metadata does not fit; give the "
+                                 "whole image, as OVMF.fd, not its code alone, as OVMF_CODE.fd")
             if not attributes & ADDED_LATER:
                 content = self.data[at:at + length].ljust(space, b"\0")
                 found.append((address, content, bool(attributes & MEASURED)))

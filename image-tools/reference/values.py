@@ -20,6 +20,7 @@ CLOSED_PCR = 15  # always gets the volume and its key
 FETCH_PHASE = "enter-initrd"
 LATER_PHASES = ("leave-initrd", "sysinit", "ready")
 HOWS = ("fresh", "resumed", "reopened")
+KINDS = {bool: "true or false", int: "a number", list: "a list", str: "a string"}
 EPOCH = 1  # a volume that was made again by "cvmroot reset" has the next
 
 
@@ -33,20 +34,37 @@ class Settings:
             raise Refused(f"{name}: {error}") from None
         self.digest = hashlib.sha256(data).hexdigest()
         self.name = name
-        self.initdata = "path" in tables.get("initdata", {})
-        self.grow = tables.get("root", {}).get("grow", False)
-        self.providers = tables.get("keys", {}).get("providers", ["tpm2"])
-        measure = tables.get("measure", {})
-        self.pcrs = {word: self.choice(measure, word, CLOSED_PCR, PCRS_FOR_WORDS)
-                     for word in WORDS}
-        self.rtmr = self.choice(measure, "rtmr", 2, RTMRS_FOR_WORDS)
+        self.tables = tables
+        self.initdata = self.value("initdata", "path", str, None) is not None
+        self.grow = self.value("root", "grow", bool, False)
+        self.providers = self.read_providers()
+        self.pcrs = {word: self.choice(word, CLOSED_PCR, PCRS_FOR_WORDS) for word in WORDS}
+        self.rtmr = self.choice("rtmr", 2, RTMRS_FOR_WORDS)
 
-    def choice(self, measure, key, default, allowed):
-        value = measure.get(key, default)
+    def value(self, table, key, kind, default):
+        found = self.tables.get(table, {})
+        if not isinstance(found, dict):
+            raise Refused(f"{self.name}: {table} is a table, not {found!r}")
+        value = found.get(key, default)
+        # To Python, true is a number as well.
+        if key in found and type(value) is not kind:  # pylint: disable=unidiomatic-typecheck
+            raise Refused(f"{self.name}: [{table}] {key} is {KINDS[kind]}, not {value!r}")
+        return value
+
+    def choice(self, key, default, allowed, table="measure", kind=int):
+        value = self.value(table, key, kind, default)
         if value not in allowed:
-            raise Refused(f"{self.name}: [measure] {key} is one of "
+            raise Refused(f"{self.name}: [{table}] {key} is one of "
                           f"{', '.join(map(str, allowed))}, not {value!r}")
         return value
+
+    def read_providers(self):
+        """What cvmroot may say of who gave the key: with the rule "all" they are one name."""
+        names = self.value("keys", "providers", list, ["tpm2"])
+        if not names or not all(isinstance(name, str) for name in names):
+            raise Refused(f"{self.name}: [keys] providers is a list of names, not {names!r}")
+        rule = self.choice("rule", "any", ("any", "all"), "keys", str)
+        return ["+".join(names)] if rule == "all" else names
 
 
 @dataclasses.dataclass
@@ -64,7 +82,7 @@ class Register:
     gap: str = None  # why they are not known
     later: list = dataclasses.field(default_factory=list)  # (when, the events since)
     each_later: bool = False  # "booted" is the state after each of them, not only after the last
-    later_gap: bool = False  # the states are of each machine its own
+    later_gap: bool = False  # no last state is known: each machine has its own, or more follows
     changes: str = ""  # what changes it, for people
     given: dict = None  # bank: the values, of a register that is not computed
     banks: tuple = BANKS
@@ -158,8 +176,7 @@ class Values:
         """The register with the states that cvmroot leads it to."""
         for how, provider in self.courses():
             events = self.own_events(register, how, provider)
-            # PCR 15 gets more of the running system: its machine ID, its file systems.
-            register.later_gap |= None in events or register.number == CLOSED_PCR
+            register.later_gap |= None in events
             register.later.append((f"after cvmroot, {how}, the key from {provider}", events))
         return register
 
@@ -186,7 +203,7 @@ class Values:
         digest, bank = self.initdata.digest, TPM_ALGORITHM
         gap = None if self.initdata.algorithm == bank else (
             f"a TPM binds an initdata document whose algorithm is {bank}")
-        event = Event("initdata: the digest of the document", make=lambda _: digest)
+        event = Event("initdata: the digest of the document", digests={bank: digest})
         return self.with_own(Register(
             "PCR", INITDATA_PCR, None if gap else [[event]], gap, banks=(bank,),
             changes="the initdata document, to the last byte"))
@@ -214,7 +231,9 @@ class Values:
         changes = {12: "a command line, credentials or addons from outside of the UKI",
                    13: "system extensions from outside of the UKI",
                    15: "cvmroot itself, once it has the key"}[number]
-        return self.with_own(Register("PCR", number, [[]], changes=changes))
+        # PCR 15 gets more of the running system: its machine ID, its file systems.
+        return self.with_own(Register("PCR", number, [[]], later_gap=number == CLOSED_PCR,
+                                      changes=changes))
 
     def rtmr1(self):
         gap, events = self.rtmr1_gap(), None
@@ -244,15 +263,38 @@ class Values:
             "in it; what a loader adds to any of them"))
 
     def rtmr3(self):
-        return self.with_own(Register("RTMR", 3, [[]], changes="agents of the running system"))
+        # CoCo's attestation agent extends it by default.
+        return self.with_own(Register("RTMR", 3, [[]], later_gap=True,
+                                      changes="agents of the running system"))
 
-    def gaps(self, pcrs):
-        """A sentence for each register that is left out."""
-        return [f"{register.kind} {register.number} is not predicted: {register.gap}"
-                for register in [*self.pcrs, *self.rtmrs]
-                if register.fetch is None and (register.kind == "RTMR" or register.number in pcrs)]
+    def gaps(self, kind, pcrs):
+        """A sentence for each register of the kind that is left out."""
+        return [f"{kind} {register.number}: {register.gap}"
+                for register in (self.rtmrs if kind == "RTMR" else self.pcrs)
+                if register.fetch is None and (kind == "RTMR" or register.number in pcrs)]
 
     # --- The file ---
+
+    def steps(self, register):
+        """{how: [[word, the values that the PCR may have after it]]}, as far as they are known."""
+        found = {}
+        for how, provider in self.courses():
+            for before in register.fetch:
+                for word, value in self.course_steps(register, before, how, provider):
+                    row = found.setdefault(how, {}).setdefault(word, [word])
+                    row += [value] if value not in row else []
+        return {how: list(rows.values()) for how, rows in found.items()}
+
+    def course_steps(self, register, before, how, provider):
+        events = list(before)
+        for word, content in self.contents(how, provider):
+            if register.number != self.settings.pcrs.get(word, CLOSED_PCR):
+                continue
+            event = self.pcr_event(word, content)
+            if not event:
+                return
+            events.append(event)
+            yield word, replay(events, BANKS[0]).hex()
 
     def reference(self, pcrs):
         """@pcrs: those to keep."""
@@ -269,6 +311,11 @@ class Values:
         found["events"]["providers"] = self.settings.providers
         found["events"]["how"] = list(HOWS if self.manifest else HOWS[2:])
         found["events"]["epoch"] = [EPOCH]
+        steps = {str(register.number): self.steps(register) for register in self.pcrs
+                 if register.number in pcrs and register.fetch is not None}
+        steps = {number: known for number, known in steps.items() if known}
+        if steps:
+            found["steps"] = steps
         if self.volume:
             found["volume"] = {"uuid": [self.volume.uuid]}
             if self.volume.digests:

@@ -6,6 +6,7 @@ import base64
 import copy
 import itertools
 import json
+import re
 import sys
 
 from case import IMAGE_TOOLS, ROOT, case, need, need_equal, vectors
@@ -207,7 +208,9 @@ def references(_folder):
         need_equal(server.status(good), "contraindicated", f"{tee} without reference values")
     values = reference()
     del values["attestation-keys"]
-    server, good = Server(values, "tpm"), good_claims("tpm")
+    server, good = Server(reference(), "tpm"), good_claims("tpm")
+    server.resource = broker.ResourcePolicy(policy.resource_policy(values, "tpm", URI))
+    del server.references["trusted_aks"]
     need(not server.gives(good), "a key for any attestation key")
     server.references["trusted_aks"] = [KEY]
     need(server.gives(good), "no key for a registered attestation key")
@@ -271,7 +274,7 @@ def refusals(_folder):
         policy.check_bound(values, "tpm")
         for name in pcrs:
             need(refused(lambda values=values, name=name: policy.check_bound(
-                changed(values, ("pcrs", "sha256", name), None), "tpm"), "with 11"),
+                changed(values, ("pcrs", "sha256", name), None), "tpm"), "4 with 9 or 11"),
                  f"{pcrs} without {name}")
     for resource in ("default/luks", "default/luks/%u", "a/b/c/d", 'a/b/c"', "../b/c",
                      "kbs:///a/b"):
@@ -286,6 +289,26 @@ def refused(call, sentence):
         need(sentence in str(error), f"refused for another reason: {error}")
         return True
     return False
+
+
+@case("policies-missing")
+def missing(_folder):
+    """What the attestation policy asks for is in the message, or there is none."""
+    lacking = {"tpm": ("attestation-keys", "trusted_aks", "--attestation-key"),
+               "az-snp-vtpm": ("snp", "measurement", "--launch-measurement"),
+               "az-tdx-vtpm": ("tdx", "mr_td", "--mrtd"),
+               "tdx": (("tdx", "mrtd"), "mr_td", "--firmware or --mrtd"),
+               "snp": ("snp", "launch measurement", "--firmware")}
+    need_equal(set(lacking), set(policy.TEES), "platforms")
+    for tee, (member, name, option) in lacking.items():
+        need_equal(policy.missing(reference(), tee), None, tee)
+        values = changed(reference(), member if isinstance(member, tuple) else (member,), None)
+        for sentence in (name, f"give {option}"):
+            need(refused(lambda values=values, tee=tee: rvps.message(values, tee), sentence),
+                 f"{tee}: a message without {name}")
+        asked = set(re.findall(r'query_reference_value\("([^"]+)"\)',
+                               policy.attestation_policy(reference(), tee)))
+        need_equal(asked, set(rvps.values(reference(), tee)), f"{tee}: what is asked for")
 
 
 @case("policies-same-bytes")

@@ -17,7 +17,9 @@ import sys
 import uuid
 
 import efi
-from case import IMAGE_TOOLS, Skip, case, need, need_equal, vectors
+import event_logs as logs
+from case import CVMROOT, IMAGE_TOOLS, Skip, case, need, need_equal, vectors
+from evidence import TpmMachine, nonce_option
 
 sys.path.insert(0, str(IMAGE_TOOLS))
 
@@ -107,6 +109,18 @@ def systemd_known(_):
                        f"{known['phases']}, {bank}")
 
 
+# TPM 2.0 Part 2, TPM_ALG_ID and TPM_CC; Part 3, TPM2_PolicyPCR.
+ALGORITHM_IDS = {"sha256": 0x000B, "sha384": 0x000C, "sha512": 0x000D}
+TPM_CC_POLICY_PCR = 0x0000017F
+
+
+def policy_of_pcr11(value, bank):
+    """The policy digest of a SHA-256 session that wants PCR 11 to have this value."""
+    selection = struct.pack(">IHB", 1, ALGORITHM_IDS[bank], 3) + bytes((0, 1 << 3, 0))
+    return hashlib.sha256(bytes(32) + struct.pack(">I", TPM_CC_POLICY_PCR) + selection +
+                          hashlib.sha256(value).digest()).hexdigest()
+
+
 def verify_signature(public_key, entry, bank):
     from cryptography.hazmat.primitives import hashes as algorithms
     from cryptography.hazmat.primitives import serialization
@@ -133,7 +147,7 @@ def signed_policy_known(_):
     key = vectors("talos/pcr-signing-pub.pem").read_bytes()
     for bank, (entry,) in signed.items():
         need_equal(entry["pcrs"], [11], f"{bank}: the PCRs that are signed")
-        policies = [registers.policy_pcr({11: registers.replay(events[:count], bank)}, bank).hex()
+        policies = [policy_of_pcr11(registers.replay(events[:count], bank), bank)
                     for count in range(len(events) - 2, len(events) + 1)]
         need(entry["pol"] in policies, f"{bank}: {entry['pol']} is the policy of no phase")
         verify_signature(key, entry, bank)
@@ -407,7 +421,7 @@ def own_events(folder):
     fresh = [f"cvmroot:manifest:{manifest}", "cvmroot:root:fresh:epoch=1:provider=kbs",
              f"cvmroot:volume:{number}"]
     digests = hashes("sha256", *map(str.encode, fresh)) + [own["sha256"].digest()]
-    pcr15 = text.partition("\nPCR 15 ")[2].partition("\n\n")[0]
+    pcr15 = text.partition("\nPCR 15;")[2].partition("\n\n")[0]
     for count in range(1, len(digests) + 1):
         need(extend("sha256", *digests[:count]) in pcr15, f"PCR 15 lacks its value {count}")
     agent = [f"cvmroot config {digest}", "cvmroot root reopened:epoch=1:provider=tpm2",
@@ -442,16 +456,18 @@ def update(folder):
                "what is shown")
     some = ["--uki", folder / "uki", "--pcrs", "4,11"]
     need_equal(list(reference_of(*some)["pcrs"]["sha384"]), ["4", "11"], "the PCRs that are named")
-    need_equal(re.findall("^PCR ([0-9]+)", measure(*some, "--format", "text")[1], re.M),
+    need_equal(re.findall("^PCR ([0-9]+);", measure(*some, "--format", "text")[1], re.M),
                ["4", "11"], "the PCRs that are shown")
     (folder / "root.manifest").write_bytes(MANIFEST)
     need_equal(reference_of("--uki", folder / "uki", "--manifest", folder / "root.manifest")
                ["events"]["manifest"], [hashlib.sha256(MANIFEST).hexdigest()], "--manifest")
 
     path = write_uki(folder, config=b"[measure]\nrtmr = 3\n")
-    rtmrs = reference_of("--uki", path)["tdx"]["rtmrs"]
-    need_equal(rtmrs["2"]["booted"], rtmrs["2"]["fetch"], "RTMR 2, with events in RTMR 3")
-    need_equal(rtmrs["3"], {"fetch": ["00" * 48]}, "RTMR 3, with events in it")
+    volume = ["--uuid", str(uuid.UUID(int=1)), "--volume-key-digest", "sha384:" + "11" * 48]
+    for options in [], volume:
+        rtmrs = reference_of("--uki", path, *options)["tdx"]["rtmrs"]
+        need_equal(rtmrs["2"]["booted"], rtmrs["2"]["fetch"], "RTMR 2, with events in RTMR 3")
+        need_equal(rtmrs["3"], {"fetch": ["00" * 48]}, "RTMR 3, with events in it")
 
     for text in b"LOADED_IMAGE::LoadOptions\0", b"Linux initrd\0", b"":
         old = write_uki(folder, linux=efi.program([(".text", text)]))
@@ -461,6 +477,171 @@ def update(folder):
         need_equal(found["tdx"]["rtmrs"]["2"]["fetch"], [extend("sha384", *stub)],
                    f"RTMR 2, a kernel with {text!r}")
         refused("the kernel does not measure", "--uki", old, "--format", "rvps", "--tee", "tpm")
+
+
+@case("reference-agent-register")
+def agent_register(folder):
+    """Agents of the running system extend RTMR 3: no value of later is promised."""
+    path = write_uki(folder)
+    need_equal(reference_of("--uki", path)["tdx"]["rtmrs"]["3"], {"fetch": ["00" * 48]}, "RTMR 3")
+    text = measure("--uki", path, "--format", "text")[1]
+    need("from then on" not in text.partition("\nRTMR 3;")[2], "RTMR 3 is said to stay")
+    need("from then on" in text.partition("\nRTMR 3;")[0], "no register is said to stay")
+
+
+@case("reference-rule-all")
+def rule_all(folder):
+    """What the rule "all" makes of the providers, in the order of the configuration."""
+    keys_of = 'providers = ["tpm2", "kbs"]\nrule = "{}"\n'
+    wanted = {"any": ["tpm2", "kbs"], "all": ["tpm2+kbs"]}
+    for rule, providers in wanted.items():
+        config = CONFIG + b"[keys]\n" + keys_of.format(rule).encode()
+        path = write_uki(folder, config=config)
+        reference = reference_of("--uki", path)
+        need_equal(reference["events"]["providers"], providers, f"providers, rule {rule}")
+        digest, manifest = (hashlib.sha256(data).hexdigest() for data in (config, MANIFEST))
+        roots = [extend("sha256", *hashes("sha256", f"cvmroot:config:{digest}".encode(),
+                                          f"cvmroot:manifest:{manifest}".encode(),
+                                          f"cvmroot:root:fresh:epoch=1:provider={name}".encode()))
+                 for name in providers]
+        need_equal(reference["steps"]["15"]["fresh"][-1], ["root", *roots], f"root, rule {rule}")
+        text = measure("--uki", path, "--format", "text")[1]
+        need_equal(set(re.findall(r"the key from (\S+):", text)), set(providers),
+                   f"what is shown, rule {rule}")
+
+
+@case("reference-steps")
+def steps(folder):
+    """What a PCR holds after each of cvmroot's events, which no final value can say."""
+    config = CONFIG + b"[measure]\nconfig = 12\n"
+    path = write_uki(folder, config=config)
+    number, key = str(uuid.UUID(int=7)), bytes(range(32))
+    manifest = hashlib.sha256(MANIFEST).hexdigest()
+    chains = {how: [("manifest", f"cvmroot:manifest:{manifest}"),
+                    ("root", f"cvmroot:root:{how}:epoch=1:provider=tpm2"),
+                    ("volume", f"cvmroot:volume:{number}"), ("volume-key", None),
+                    ("leave", "cvmroot:leave")] for how in ("fresh", "resumed", "reopened")}
+    del chains["reopened"][0]
+    digest = ["--volume-key-digest", f"sha256:{key.hex()}"]
+    for options, known in (([], ("manifest", "root")),
+                           (["--uuid", number], ("manifest", "root", "volume")),
+                           (["--uuid", number, *digest], None)):
+        found = reference_of("--uki", path, *options)["steps"]
+        need_equal(sorted(found), ["12", "15"], "the PCRs with steps")
+        config_event = f"cvmroot:config:{hashlib.sha256(config).hexdigest()}".encode()
+        need_equal(found["12"], {how: [["config", extend("sha256", *hashes("sha256",
+                                                                           config_event))]]
+                                 for how in chains}, "PCR 12")
+        for how, chain in chains.items():
+            digests = [key if text is None else hashlib.sha256(text.encode()).digest()
+                       for _, text in chain]
+            wanted = [[word, extend("sha256", *digests[:count])]
+                      for count, (word, _) in enumerate(chain, 1)
+                      if known is None or word in known]
+            need_equal(found["15"][how], wanted, f"PCR 15, {how}, {options}")
+    need_equal(sorted(reference_of("--uki", path, "--pcrs", "4,12")["steps"]), ["12"], "--pcrs")
+    need("steps" not in reference_of("--uki", path, "--pcrs", "4"), "steps of no PCR")
+
+
+@case("reference-launch")
+def launch(folder):
+    """Values of the launch that are known otherwise, and those that a policy would miss."""
+    path, value, other = write_uki(folder), "aB" * 48, "cd" * 48
+    found = reference_of("--uki", path, "--launch-measurement", value, "--launch-measurement",
+                         other, "--launch-measurement", other, "--mrtd", other, "--tee", "tpm")
+    need_equal((found["snp"], found["tdx"]["mrtd"]),
+               ({"measurement": [value.lower(), other]}, [other]), "the launch")
+    text = measure("--uki", path, "--launch-measurement", other, "--mrtd", value, "--format",
+                   "text")[1]
+    need(f"MRTD: {value.lower()}\nlaunch measurement: {other}\n" in text, "the launch, for people")
+    for tee, name, option in (("az-snp-vtpm", "measurement", "--launch-measurement"),
+                              ("az-tdx-vtpm", "mr_td", "--mrtd"),
+                              ("tpm", "trusted_aks", "--attestation-key")):
+        given = [option, other]
+        if tee == "tpm":
+            given[1] = folder / "public"
+            efi.run("openssl", "genpkey", "-algorithm", "RSA", "-out", folder / "key")
+            efi.run("openssl", "pkey", "-in", folder / "key", "-pubout", "-out", given[1])
+        lacking = f"there is no .*{name}: give {option}"
+        refused(lacking, "--uki", path, "--format", "rvps", "--tee", tee)
+        status, output, error = measure("--uki", path, "--format", "attestation-policy", "--tee",
+                                        tee)
+        need(status == 0 and "package policy" in output and re.search(lacking, error),
+             f"{tee}, without a value: {status} {error}")
+        status, output, error = measure("--uki", path, "--format", "attestation-policy", "--tee",
+                                        tee, *given)
+        need_equal((status, error, "package policy" in output), (0, "", True), tee)
+        status, output, error = measure("--uki", path, "--format", "rvps", "--tee", tee, *given)
+        need_equal((status, error), (0, ""), tee)
+        need(json.loads(base64.b64decode(json.loads(output)["payload"]))[name], f"{tee}: {name}")
+    refused("binds the firmware only", "--uki", path, "--launch-measurement", other, "--format",
+            "resource-policy", "--tee", "snp")
+
+
+@case("reference-text")
+def for_people(folder):
+    """All that the file has stands in the text as well."""
+    path = write_uki(folder)
+    options = ["--uki", path, "--mrtd", "ab" * 48, "--uuid", str(uuid.UUID(int=1)),
+               "--volume-key-digest", "sha256:" + "22" * 32]
+    reference, text = reference_of(*options), measure(*options, "--format", "text")[1]
+    for bank in "sha256", "sha384":
+        for number, states in reference["pcrs"][bank].items():
+            part = text.partition(f"\nPCR {number};")[2].partition("\n\n")[0]
+            for value in [*states["fetch"], *states.get("booted", ())]:
+                need(f"{bank} {value}" in part, f"PCR {number}, {bank}: {value}")
+    # Of the volume key only one digest is known.
+    part = text.partition("\nPCR 15;")[2].partition("\n\n")[0].partition("volume key")[2]
+    need("sha256" in part and "sha384" not in part.partition("resumed")[0], "unknown digests")
+    for name, member in (("configuration", "config"), ("manifest", "manifest")):
+        need(f"\n{name}: {reference['events'][member][0]}\n" in text, name)
+
+
+# --- The file and its reader ---
+
+@case("reference-read", timeout=120)
+def read_by_verify(folder):
+    """cvmroot verify takes what is written, of each kind."""
+    path, disk = write_uki(folder), folder / "disk"
+    efi.write_disk(disk, path.read_bytes())
+    code = vectors("virtee-sev/tests/measurement/ovmf_AmdSev_suffix.bin")
+    snp_machine = ["--firmware", code, "--vcpus", "2", "--vcpu-type", "EPYC-Milan"]
+    efi.run("openssl", "genpkey", "-algorithm", "RSA", "-out", folder / "key")
+    efi.run("openssl", "pkey", "-in", folder / "key", "-pubout", "-out", folder / "public")
+    kinds = {
+        "uki": ["--uki", path], "image": ["--image", disk],
+        "tpm": ["--uki", path, "--tee", "tpm", "--attestation-key", folder / "public"],
+        "tdx": ["--image", disk, "--tee", "tdx", "--mrtd", "ab" * 48],
+        "paravisor": ["--uki", path, "--launch-measurement", "ab" * 48],
+        "snp": ["--uki", path, "--tee", "snp", *snp_machine],
+        "volume": ["--uki", path, "--uuid", str(uuid.UUID(int=1)),
+                   "--volume-key-digest", "sha256:" + "11" * 32,
+                   "--volume-key-digest", "sha384:" + "22" * 48],
+        "kernel-hashes": ["--uki", path, *snp_machine, "--kernel-hashes"],
+    }
+    machine = TpmMachine(folder)
+    (folder / "evidence.json").write_text(json.dumps(machine.document(logs.good_boot())))
+    file = folder / "reference.json"
+    refusals = []
+    for kind, options in kinds.items():
+        status, _, error = measure(*options, "--output", file)
+        need_equal(status, 0, f"measure for {kind}: {error}")
+        status, error = verify(folder, file)
+        if (status, error) != (3, ""):
+            refusals.append(f"{kind}: {status}, {error}")
+    need(not refusals, f"cvmroot verify does not read: {refusals}")
+    # The reader is no less strict for it.
+    for name, value in (("unknown", {}), ("pcrs", {"sha256": {"4": {"fetch": ["x"]}}})):
+        file.write_text(json.dumps({**reference_of("--uki", path), name: value}))
+        need_equal(verify(folder, file)[0], 1, f"a file with another {name}")
+
+
+def verify(folder, file):
+    """The evidence is of no machine that the file knows: it fails, but both are read."""
+    result = subprocess.run([CVMROOT, "verify", folder / "evidence.json", "--reference", file,
+                             *nonce_option()], check=False, stdin=subprocess.DEVNULL,
+                            capture_output=True, text=True)
+    return result.returncode, result.stderr
 
 
 @case("reference-keys")
@@ -486,9 +667,22 @@ def firmware(folder):
     for form in POLICIES:
         policy = ["--uki", path, *machine, "--format", form, "--tee", "snp"]
         refused("binds the firmware only", *policy)
+        refused("no launch measurement: give --firmware, --vcpus, --vcpu-type and --kernel-hashes",
+                "--uki", path, "--format", form, "--tee", "snp")
         status, output, error = measure(*policy, "--kernel-hashes")
         need_equal((status, error, bool(output)), (0, "", True), form)
-    refused("TDX metadata does not fit", "--uki", path, "--firmware", code)
+    # A refusal names the file.
+    wrong = folder / "firmware"
+    for data, pattern in ((code.read_bytes(), "TDX metadata does not fit"),
+                          (bytes(4096), "give the whole image, as OVMF.fd"),
+                          (bytes(100), "whole number of pages")):
+        wrong.write_bytes(data)
+        refused(rf"/firmware: .*{pattern}.*--vcpus", "--uki", path, "--firmware", wrong)
+    folder = pathlib.Path("/usr/share/OVMF")
+    for name, pattern in (("OVMF_CODE.fd", "does not fit; give the whole image, as OVMF.fd"),
+                          ("OVMF_CODE_4M.fd", "is not built for TDX")):
+        if (folder / name).exists():
+            refused(f"{name}: .*{pattern}", "--uki", path, "--firmware", folder / name)
 
 
 # --- One change at a time ---
@@ -661,6 +855,16 @@ def refusals(folder):
     for config, pattern in ((b"x =", "cvmroot.toml in the initrd: "),
                             (b"[measure]\nconfig = 11\n", r"config is one of .*, not 11"),
                             (b"[measure]\nrtmr = 1\n", r"rtmr is one of 2, 3, not 1"),
+                            (b"[measure]\nrtmr = 2.0\n", r"rtmr is a number, not 2\.0"),
+                            (b"[measure]\nleave = true\n", "leave is a number, not True"),
+                            (b"measure = 15\n", "measure is a table, not 15"),
+                            (b"keys = 1\n", "keys is a table, not 1"),
+                            (b"[keys]\nproviders = 1\n", "providers is a list, not 1"),
+                            (b"[keys]\nproviders = [1]\n", "providers is a list of names"),
+                            (b"[keys]\nproviders = []\n", "providers is a list of names"),
+                            (b"[keys]\nrule = 'some'\n", "rule is one of any, all, not 'some'"),
+                            (b"[root]\ngrow = 1\n", "grow is true or false, not 1"),
+                            (b"initdata = 'a'\n", "initdata is a table, not 'a'"),
                             (b'[initdata]\npath = "/a"\n', "give the document with --initdata")):
         refused(pattern, "--uki", write_uki(folder, config=config))
     need_equal(reference_of("--uki", write_uki(folder, config=b'[initdata]\npath = "/a"\n'),
@@ -671,9 +875,30 @@ def refusals(folder):
                   ["--firmware", path, "--vcpus", "2"], ["--vcpus", "2", "--vcpu-type", "EPYC"],
                   ["--volume-key-digest", digest], ["--uuid", "x"], ["--image", path],
                   ["--uuid", str(uuid.UUID(int=1)), "--volume-key-digest", digest[:-1]],
-                  ["--firmware", path, "--kernel-hashes"], ["--kernel-hashes"]):
-        status, output, _ = measure("--uki", path, *words)
+                  ["--firmware", path, "--kernel-hashes"], ["--kernel-hashes"],
+                  ["--firmware", path, "--tee", "snp"], ["--mrtd", "ab" * 47],
+                  ["--launch-measurement", "xy" * 48], ["--pcrs", "x"], ["--pcrs", "4,"],
+                  ["--firmware", path, "--vcpus", "two", "--vcpu-type", "EPYC"],
+                  ["--firmware", path, "--vcpus", "2", "--vcpu-type", "EPYC", "--kernel-hashes",
+                   "--launch-measurement", "ab" * 48]):
+        status, output, error = measure("--uki", path, *words)
         need_equal((status, output), (2, ""), f"usage {words}")
+        need("invalid" not in error, f"usage {words}: {error}")
+    refused("^measure: error: /absent/file: No such file or directory$", "--uki",
+            write_uki(folder), "--tee", "tpm", "--output", "/absent/file")
+    refused("^measure: error: /absent/file: No such file or directory$", "--uki", "/absent/file")
+
+
+@case("reference-left-out")
+def left_out(folder):
+    """Only what evidence of the kind has is missed."""
+    path = write_uki(folder)
+    for words, gap in (([], True), (["--tee", "tdx"], True), (["--tee", "tpm"], False),
+                       (["--tee", "snp"], False)):
+        status, text, error = measure("--uki", path, *words)
+        need_equal(json.loads(text).get("tee"), words[1:] or None, f"the platform, {words}")
+        need_equal((status, error.startswith("measure: left out: RTMR 1: ")), (0, gap), words)
+        need(gap or not error, f"{words}: {error}")
 
 
 @case("reference-nothing-unbound")
@@ -689,14 +914,17 @@ def nothing_unbound(folder):
         for some in ["--pcrs", "4,9,11,12,13,15"], ["--pcrs", "4,11,12,13,15"]:
             refused(r"no section \.cmdline", "--uki", no_line, *policy, "tpm", *some)
             refused(r"no section \.initrd", "--uki", no_initrd, *given, *policy, "tpm", *some)
-        refused("nothing binds command line and initrd", "--uki", good, *policy, "tpm",
-                "--pcrs", "4,12,13,15")
-        refused("nothing binds command line and initrd", "--uki", good, *policy, "az-snp-vtpm",
-                "--pcrs", "9,12,15")
-        refused("without PCR 15", "--uki", good, *policy, "tpm", "--pcrs", "4,9,11,12")
-        refused("without PCR 9 or 13", "--uki", good, *policy, "tpm", "--pcrs", "4,11,12,15")
+        for tee, pcrs in (("tpm", "2,4,12,13,15"), ("az-snp-vtpm", "2,9,12,15"),
+                          ("tpm", "2,4,11,12,15"), ("tpm", "2,4,9,11,13"), ("tpm", "4,9,11,12")):
+            refused("leave drivers, command line or initrd to the host: name PCR 2 .*, 12, 9 or "
+                    "13, and 4 with 9 or 11", "--uki", good, *policy, tee, "--pcrs", pcrs)
         refused(".", "--uki", good, *policy, "snp")
         refused(".", "--uki", good, *policy, "tdx")
+    # PCR 15 is zero in a policy whether it is named or not.
+    status, text, error = measure("--uki", good, "--format", "resource-policy", "--tee", "tpm",
+                                  "--pcrs", "2,4,9,11,12")
+    need(status == 0 and re.search(r"pcr15 in \[\s+\"" + "00" * 32 + r"\",\s+\]", text),
+         f"PCR 15, not named: {error}{text}")
     # What is not known is not named.
     need("9" not in reference_of("--uki", no_line)["pcrs"]["sha256"], "PCR 9, no command line")
     need("9" not in reference_of("--uki", no_initrd, *given)["pcrs"]["sha256"], "PCR 9, no initrd")
