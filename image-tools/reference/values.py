@@ -19,6 +19,7 @@ INITDATA_PCR = 8
 CLOSED_PCR = 15  # always gets the volume and its key
 FETCH_PHASE = "enter-initrd"
 LATER_PHASES = ("leave-initrd", "sysinit", "ready")
+PROVIDERS = ("tpm2", "kbs")
 HOWS = ("fresh", "resumed", "reopened")
 KINDS = {bool: "true or false", int: "a number", list: "a list", str: "a string"}
 EPOCH = 1  # a volume that was made again by "cvmroot reset" has the next
@@ -63,6 +64,10 @@ class Settings:
         names = self.value("keys", "providers", list, ["tpm2"])
         if not names or not all(isinstance(name, str) for name in names):
             raise Refused(f"{self.name}: [keys] providers is a list of names, not {names!r}")
+        unknown = [name for name in names if name not in PROVIDERS]
+        if unknown or len(set(names)) != len(names):
+            raise Refused(f"{self.name}: [keys] providers are some of {', '.join(PROVIDERS)}, each "
+                          f"once, not {names!r}")
         rule = self.choice("rule", "any", ("any", "all"), "keys", str)
         return ["+".join(names)] if rule == "all" else names
 

@@ -229,3 +229,12 @@ def snp_claims(digest, other):
         token = {"submods": {"cpu0": {"ear.status": "affirming",
                                       "ear.veraison.annotated-evidence": evidence}}}
         need_equal(server.resource.allows(token, PATH), gives, f"snp, a key with {bound}")
+
+
+@case("bound-platform")
+def platform(folder):
+    """The file names the platform that it is for, when that was said."""
+    path = write_uki(folder)
+    need("tee" not in reference_of("--uki", path), "a platform is named without --tee")
+    for tee in policy.TEES:
+        need_equal(reference_of("--uki", path, "--tee", tee)["tee"], [tee], "the platform")
