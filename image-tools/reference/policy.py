@@ -5,8 +5,8 @@ The attestation policy (rule trust_claims, Trustee 0.17 and later; AR4SI's eight
 evidence is of this image: it compares with the values that rvps.py's message registers, so a value
 that nobody registered contraindicates. The resource policy says who gets a key: it holds the
 values themselves, and only those of the moment at which cvmroot asks. What cvmroot measures right
-after it has the key ends that moment, so nothing that runs later can ask again (PCR 15; the RTMRs, with
-a kernel that lets them be extended; a launch measurement alone, on "snp", cannot tell).
+after it has the key ends that moment, so nothing that runs later can ask again (PCR 15; the RTMRs,
+with a kernel that lets them be extended; a launch measurement alone, on "snp", cannot tell).
 
 Two members of the reference values are for policies alone, and not of their file: "rtmrs-stay",
 true when the kernel cannot extend an RTMR; and "initdata", the digest (in hexadecimal) of the
@@ -352,7 +352,8 @@ def resource_policy(reference, tee, resource=None):
                   'every submod in input.submods {', '\tsubmod["ear.status"] == "affirming"', '}',
                   *(f"{claim} in {listing(values)}" for claim, values in pinned)]
     return "\n".join((
-        f"# Resource policy for evidence of the kind {tee}.\n{RESOURCE_NOTES[stays_open(reference, tee)]}"
+        f"# Resource policy for evidence of the kind {tee}.\n"
+        f"{RESOURCE_NOTES[stays_open(reference, tee)]}"
         "# It counts on the attestation policy: only what that affirms gets a key.\n"
         "package policy\n",
         "import rego.v1\n", "default allow := false\n",

@@ -190,8 +190,8 @@ class Values:
     def early_pcrs(self):
         found = [self.pcr2(), self.pcr4()]
         if 7 in self.given:
-            found.append(self.given_pcr(7, "Secure Boot, its keys, and which of them vouch for what "
-                                        "boots"))
+            found.append(self.given_pcr(7, "Secure Boot, its keys, and which of them vouch for "
+                                        "what boots"))
         return found + ([self.pcr8()] if self.initdata else [])
 
     def given_pcr(self, number, changes):

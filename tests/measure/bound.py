@@ -46,7 +46,7 @@ def drivers(folder):
     need_equal((pcr(given, 7, bank="sha384"), pcr(given, 2)), ([large], [NO_DRIVERS]), "--pcr 7")
     need("7" not in given["pcrs"]["sha256"], "a value is predicted in another bank")
     shown = measure("--uki", path, "--format", "text", "--pcr", f"2={first}")[1]
-    need(f"  sha256 {first}  as given\n" in shown and NO_DRIVERS not in shown, f"what is shown: {shown}")
+    need(f"  sha256 {first}  as given\n" in shown and NO_DRIVERS not in shown, f"shown: {shown}")
     for words in (["--pcr", f"2={first[2:]}"], ["--pcr", f"4={first}"], ["--pcr", f"7={first}"],
                   ["--pcr", f"2={'xy' * 32}"], ["--pcr", "2"], ["--pcrs", "7"], ["--pcrs", "8"],
                   ["--pcrs", "4", "--pcr", f"2={first}"]):
