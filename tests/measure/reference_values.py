@@ -883,6 +883,7 @@ def refusals(folder):
                   ["--firmware", path, "--tee", "snp"], ["--mrtd", "ab" * 47],
                   ["--launch-measurement", "xy" * 48], ["--pcrs", "x"], ["--pcrs", "4,"],
                   ["--firmware", path, "--vcpus", "two", "--vcpu-type", "EPYC"],
+                  ["--guest-features", "-1"], ["--guest-features", "0x1" + "0" * 16],
                   ["--firmware", path, "--vcpus", "2", "--vcpu-type", "EPYC", "--kernel-hashes",
                    "--launch-measurement", "ab" * 48]):
         status, output, error = measure("--uki", path, *words)
