@@ -2,6 +2,7 @@
 """Policies bind what the host chooses besides the disk: drivers of the firmware, an initdata
 document; and say so where nothing ends the time in which a key is given."""
 
+import base64
 import hashlib
 import struct
 
@@ -221,7 +222,7 @@ def snp_claims(digest, other):
     """SEV-SNP's is beside the claims of the report, and older versions write it in base64."""
     found, good = with_document("snp", digest)
     server = Server(found, "snp")
-    for bound, gives in ((digest.hex(), True), (policy.initdata(found, "snp")[0], True),
+    for bound, gives in ((digest.hex(), True), (base64.b64encode(digest).decode(), True),
                          (other.hex(), False), (None, False), ("", False)):
         evidence = {"snp": good} if bound is None else {"snp": good, "init_data": bound}
         status = broker.appraise("snp", evidence, server.references, server.attestation)[1]
