@@ -4,10 +4,11 @@ document; and say so where nothing ends the time in which a key is given."""
 
 import base64
 import hashlib
+import json
 import struct
 
 import efi
-from case import case, need, need_equal
+from case import case, need, need_equal, vectors
 from policies import PATH, Server, broker, changed, good_claims, reference
 from reference import policy, rvps, uki
 from reference_values import (POLICIES, extend, hashes, measure, pcr, reference_of, refused,
@@ -52,6 +53,16 @@ def drivers(folder):
                   ["--pcr", f"2={'xy' * 32}"], ["--pcr", "2"], ["--pcrs", "7"], ["--pcrs", "8"],
                   ["--pcrs", "4", "--pcr", f"2={first}"]):
         need_equal(measure("--uki", path, *words)[:2], (2, ""), f"usage {words}")
+
+
+@case("bound-drivers-known")
+def drivers_known(folder):
+    """Machines of Azure, as they are by default, hold in PCR 2 what is computed."""
+    wanted = pcr(reference_of("--uki", write_uki(folder)), 2)
+    data = vectors("trustee/deps/verifier/test_data")
+    for name in ("az-snp-vtpm/evidence-v2.json", "az-tdx-vtpm/evidence-v1.json"):
+        quote = json.loads((data / name).read_text())["tpm_quote"]
+        need_equal([quote["pcrs"][2]], wanted, f"PCR 2 of {name}")
 
 
 @case("bound-drivers-policy")
