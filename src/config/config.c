@@ -7,8 +7,8 @@
 
 #define PCR(n)	     (1U << (n))
 #define PCR_IDENTITY PCR(15)
-/* Boot loader code, Secure Boot policy, initrd, kernel image, command line, extensions. */
-#define PCRS_LITERAL (PCR(4) | PCR(7) | PCR(9) | PCR(11) | PCR(12) | PCR(13))
+/* Drivers, boot loader code, Secure Boot policy, initrd, kernel image, command line, extensions. */
+#define PCRS_LITERAL (PCR(2) | PCR(4) | PCR(7) | PCR(9) | PCR(11) | PCR(12) | PCR(13))
 /* With a signed PCR 11 policy: what no signature covers, and no ordinary update changes. */
 #define PCRS_SIGNED (PCR(7) | PCR(12))
 

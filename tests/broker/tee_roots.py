@@ -34,6 +34,8 @@ from verify_snp import HWID_OID, TCB_OIDS
 SNP_TCB = {"bootloader": 3, "tee": 0, "snp": 8, "microcode": 115}
 SNP_CHIP = bytes(range(64))
 SNP_PRODUCT = b"Milan-B0"
+# The platform and its TCB: a verifier wants it there, and ours read nothing in it.
+PCK_EXTENSIONS = [("1.2.840.113741.1.13.1", b"\x30\x00")]
 
 
 def subject(text):
@@ -89,7 +91,7 @@ def make_tdx(folder):
     make = (ec.SECP256R1(), hashes.SHA256())
     root = Certified("Simulated SGX Root CA", *make)
     intermediate = Certified("Simulated SGX PCK Platform CA", *make, issuer=root)
-    pck = Certified("Simulated SGX PCK Certificate", *make, intermediate, False)
+    pck = Certified("Simulated SGX PCK Certificate", *make, intermediate, False, PCK_EXTENSIONS)
     for name, certified in (("root", root), ("intermediate", intermediate), ("pck", pck)):
         pki.write(folder / f"tdx-{name}.pem", certified.pem())
     pki.write(folder / "tdx-chain.pem", pck.pem() + intermediate.pem() + root.pem())

@@ -4,12 +4,28 @@
 #include "sim.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 /* One byte more than the kernel ever sends stays zero behind the request. */
 static uint8_t buffer[FUSE_WRITE_MAX + 8192];
+
+int fuse_mount(const char *target)
+{
+	char options[128];
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	check(fd >= 0, "cannot open /dev/fuse: %s", strerror(errno));
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other",
+		 fd);
+	check(mount("tee-sim", target, "fuse", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) == 0,
+	      "mounting over %s failed: %s", target, strerror(errno));
+	return fd;
+}
 
 bool fuse_receive(int fd, struct fuse_request *ret)
 {

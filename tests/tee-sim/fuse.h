@@ -17,6 +17,8 @@ struct fuse_request {
 	size_t size;
 };
 
+/* A file system at @target; the descriptor that it is served by. */
+int fuse_mount(const char *target);
 /* The next request; false when the kernel has let go of the device. */
 bool fuse_receive(int fd, struct fuse_request *ret);
 /* @error: an errno, or 0 and then @data. */

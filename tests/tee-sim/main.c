@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static const char usage[] =
 	"Usage: tee-sim tsm --provider sev_guest|tdx_guest|arm_cca_guest [--target FOLDER]\n"
@@ -22,6 +23,9 @@ static const char usage[] =
 	"  --initdata HEX        HOST_DATA, MRCONFIGID or personalization value (default: zeros)\n"
 	"  --measurement HEX     of the guest's launch\n"
 	"  --rtmr N=HEX          run-time register 0 to 3\n"
+	"  --measurements        of tdx_guest: serve the registers as files, too, to be extended\n"
+	"  --broken-rtmr N       extending it fails\n"
+	"  --ccel FILE           of tdx_guest: the event log of its firmware\n"
 	"  --snp-version N       of SEV-SNP's report (3)\n"
 	"  --bad-signature       sign, then change a bit of the signature\n";
 
@@ -42,6 +46,15 @@ static void read_rtmr(struct sim *sim, const char *text)
 	bytes_parse_hex(text + 2, sim->rtmr[number], MEASUREMENT_SIZE);
 }
 
+/* Between fork() and fork() the registers stay the same ones. */
+static void *share_memory(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	check(memory != MAP_FAILED, "no memory");
+	return memory;
+}
+
 static void read_option(struct options *options, int option)
 {
 	struct sim *sim = &options->sim;
@@ -58,6 +71,15 @@ static void read_option(struct options *options, int option)
 		break;
 	case 'r':
 		read_rtmr(sim, optarg);
+		break;
+	case 'M':
+		sim->measurements = true;
+		break;
+	case 'B':
+		sim->broken_rtmrs |= 1U << (strtoul(optarg, NULL, 10) % RTMR_COUNT);
+		break;
+	case 'c':
+		sim->ccel = optarg;
 		break;
 	case 'v':
 		sim->snp_version = (unsigned int)strtoul(optarg, NULL, 10);
@@ -92,6 +114,9 @@ static void read_options(struct options *options, int argc, char **argv)
 		{"initdata", required_argument, NULL, 'i'},
 		{"measurement", required_argument, NULL, 'm'},
 		{"rtmr", required_argument, NULL, 'r'},
+		{"measurements", no_argument, NULL, 'M'},
+		{"broken-rtmr", required_argument, NULL, 'B'},
+		{"ccel", required_argument, NULL, 'c'},
 		{"snp-version", required_argument, NULL, 'v'},
 		{"bad-signature", no_argument, NULL, 'b'},
 		{"provider", required_argument, NULL, 'p'},
@@ -182,6 +207,7 @@ int main(int argc, char **argv)
 		fputs(usage, argc < 2 ? stderr : stdout);
 		return argc < 2 ? 2 : 0;
 	}
+	options.sim.rtmr = share_memory(RTMR_COUNT * MEASUREMENT_SIZE);
 	memset(options.sim.measurement, 0x3A, sizeof(options.sim.measurement));
 	read_options(&options, argc - 1, argv + 1);
 	run(argv[1], &options, optind < argc - 1 ? argv[1 + optind] : NULL);

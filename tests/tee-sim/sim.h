@@ -23,8 +23,11 @@ struct sim {
 	unsigned int snp_version; /* of the report: 2 to 5 */
 	uint8_t initdata[64];	  /* HOST_DATA, MRCONFIGID or personalization value */
 	uint8_t measurement[MEASUREMENT_SIZE];
-	uint8_t rtmr[RTMR_COUNT][MEASUREMENT_SIZE];
-	bool bad_signature; /* one bit of each report is changed after signing */
+	uint8_t (*rtmr)[MEASUREMENT_SIZE]; /* RTMR_COUNT; shared by all processes that serve */
+	unsigned int broken_rtmrs;	   /* mask: cannot be extended */
+	bool measurements;		   /* of TDX: serve the registers as files, too */
+	const char *ccel;		   /* firmware's event log to show, a file; or NULL */
+	bool bad_signature;		   /* one bit of each report is changed after signing */
 };
 
 __attribute__((format(printf, 1, 2), noreturn)) void die(const char *format, ...);
@@ -109,6 +112,7 @@ const struct tsm_provider *tsm_find_provider(const char *name);
 void tsm_serve(const struct sim *sim, const struct tsm_provider *provider, const char *target);
 void sev_guest_serve(const struct sim *sim);
 void tdx_guest_start(const struct sim *sim);
+void measurements_start(const struct sim *sim);
 
 enum azure_type {
 	AZURE_SNP = 2, /* the report_type of the HCL report */

@@ -15,6 +15,9 @@
 #define TCB_INFO_OFFSET 256
 #define INFO_OFFSET	512
 
+/* MRSIGNER of Intel's quoting enclaves. */
+#define INTEL_SIGNER "dc9e2a7c6f948f17474e34a7fc43ed030f7c1563f1babddf6340c82e0e54a8c5"
+
 #define ATTRIBUTES UINT64_C(0x10000000) /* SEPT_VE_DISABLE; not DEBUG */
 #define XFAM	   UINT64_C(0x618e7)
 
@@ -34,7 +37,7 @@ static void put_info(const struct sim *sim, struct bytes *ret)
 	bytes_put(ret, sim->measurement, MEASUREMENT_SIZE); /* MRTD */
 	bytes_put(ret, sim->initdata, MEASUREMENT_SIZE);    /* MRCONFIGID */
 	bytes_put_zeros(ret, 2 * MEASUREMENT_SIZE);	    /* MROWNER, MROWNERCONFIG */
-	bytes_put(ret, sim->rtmr, sizeof(sim->rtmr));
+	bytes_put(ret, sim->rtmr, RTMR_COUNT * MEASUREMENT_SIZE);
 	bytes_put_zeros(ret, INFO_SIZE - (ret->size - begin));
 }
 
@@ -109,7 +112,7 @@ static void put_body(struct bytes *ret, const uint8_t *report)
 static void put_qe_report(const struct sim *sim, const uint8_t *binding, struct bytes *ret)
 {
 	EVP_PKEY *key = key_load(sim, "tdx-pck.key");
-	uint8_t signature[2 * FIELD];
+	uint8_t signature[2 * FIELD], signer[32];
 	size_t begin = ret->size;
 
 	bytes_put(ret, "\x05\x05\x0d\x0f\x03\xff\x00\x03", 8); /* CPUSVN */
@@ -117,7 +120,8 @@ static void put_qe_report(const struct sim *sim, const uint8_t *binding, struct 
 	bytes_put(ret, "\x15\0\0\0\0\0\0\0\xe7\0\0\0\0\0\0\0", 16); /* attributes */
 	fill(ret, 0x71, 32);					    /* MRENCLAVE */
 	bytes_put_zeros(ret, 32);
-	fill(ret, 0x72, 32); /* MRSIGNER */
+	bytes_parse_hex(INTEL_SIGNER, signer, sizeof(signer));
+	bytes_put(ret, signer, sizeof(signer));
 	bytes_put_zeros(ret, 96);
 	bytes_put_le(ret, 2, 2); /* product */
 	bytes_put_le(ret, 4, 2); /* its SVN */

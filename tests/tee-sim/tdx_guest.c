@@ -36,9 +36,11 @@ static void answer(struct cuse_call *call)
 
 void tdx_guest_start(const struct sim *simulated)
 {
-	int fd = cuse_make_device("tdx_guest");
+	int fd;
 
 	sim = simulated;
+	measurements_start(sim);
+	fd = cuse_make_device("tdx_guest");
 	if (fork_server()) {
 		close(fd);
 		return;

@@ -8,10 +8,8 @@
 #include "sim.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -464,27 +462,15 @@ static void serve_one(const struct fuse_request *request)
 	}
 }
 
-static void mount_over(const char *target)
-{
-	char options[128];
-
-	if (access(target, F_OK) < 0)
-		module_load("kernel/fs/configfs/configfs");
-	tsm.fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	check(tsm.fd >= 0, "cannot open /dev/fuse: %s", strerror(errno));
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0,allow_other",
-		 tsm.fd);
-	check(mount("tee-sim", target, "fuse", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) == 0,
-	      "mounting over %s failed: %s", target, strerror(errno));
-}
-
 void tsm_serve(const struct sim *sim, const struct tsm_provider *provider, const char *target)
 {
 	struct fuse_request request;
 
 	tsm.sim = sim;
 	tsm.provider = provider;
-	mount_over(target);
+	if (access(target, F_OK) < 0)
+		module_load("kernel/fs/configfs/configfs");
+	tsm.fd = fuse_mount(target);
 	if (provider->device)
 		provider->device(sim);
 	detach();

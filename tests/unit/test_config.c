@@ -29,7 +29,7 @@ static void empty_file_has_defaults(void **state)
 	assert_int_equal(config->providers_count, 1);
 	assert_string_equal(config->providers[0], "tpm2");
 	assert_int_equal(config->tpm2_pcrs,
-			 1 << 4 | 1 << 7 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 15);
+			 1 << 2 | 1 << 4 | 1 << 7 | 1 << 9 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 15);
 	assert_int_equal(config->tpm2_bank, HASH_SHA256);
 	assert_false(config->tpm2_legacy_primary);
 	assert_null(config->tpm2_public_key);

@@ -11,13 +11,16 @@ import faults
 import machine
 import network
 import platforms
+import policies
 import providers
 import refusals
+import registers
 import signed
 from scenario import SCENARIOS, Skip
 
 # Each registers its scenarios.
-MODULES = (boots, faults, refusals, chain, signed, platforms, providers, network)
+MODULES = (boots, faults, refusals, chain, signed, platforms, providers, network, registers,
+           policies)
 SKIP_STATUS = 77
 
 

@@ -73,6 +73,11 @@ class Suite:
         return self.folder / "network-initrd"
 
     @property
+    def boot_tree(self):
+        """Of the root tree what goes into a boot program beside the initrd."""
+        return self.folder / "boot-tree"
+
+    @property
     def rescue(self):
         return self.folder / "rescue"
 
@@ -123,6 +128,17 @@ def copy_modules(tree, folder):
         shutil.copy(source, target)
 
 
+def copy_boot_parts(tree, kernel, folder):
+    """What image-tools/uki wants of a tree."""
+    modules = folder / "usr/lib/modules" / kernel.name.removeprefix("vmlinuz-")
+    modules.mkdir(parents=True)
+    (modules / "modules.dep").touch()
+    shutil.copy(kernel, modules / "vmlinuz")
+    for name in "usr/lib/systemd/boot/efi/linuxx64.efi.stub", "etc/os-release":
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tree / name, folder / name)
+
+
 def overlay(folder):
     """The files of a folder in the form that cpio.archive() takes."""
     return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode & 0o777)
@@ -136,6 +152,7 @@ def make_suite(suite, folder):
     image_tool("initrd", "--network", tree, folder / "network-initrd")
     kernels = list((tree / "boot").glob("vmlinuz-*"))
     shutil.copy(kernels[0], folder / "kernel")
+    copy_boot_parts(tree, kernels[0], folder / "boot-tree")
     copy_rescue(tree, folder / "rescue")
     copy_modules(tree, folder / "modules")
     shutil.rmtree(tree)

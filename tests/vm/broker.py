@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """The reference broker (tests/broker) on the host, for guests that reach it as 10.0.2.2."""
 
+import base64
 import json
 import pathlib
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import threading
+import urllib.request
 
 import artefacts
 from machine import require
@@ -95,6 +98,31 @@ class Broker:
                     self.port = int(match[1])
                     listening.set()
         listening.set()
+
+    def administer(self, name, document):
+        """What an administrator sends to Trustee, by the same interface."""
+        context = ssl.create_default_context(cafile=str(self.pki / "ca.pem"))
+        context.check_hostname = False  # the certificate names the host as guests see it
+        request = urllib.request.Request(f"https://{self.listen.rsplit(':', 1)[0]}:{self.port}"
+                                         f"/kbs/v0/{name}", json.dumps(document).encode(),
+                                         {"Content-Type": "application/json"})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}),
+                                             urllib.request.HTTPSHandler(context=context))
+        with opener.open(request, timeout=START_SECONDS) as response:
+            require(response.status == 200, f"{name}: HTTP {response.status}")
+
+    def set_policies(self, attestation, resource, values):
+        """Policies in Rego and a message with reference values, as image-tools/measure makes."""
+        def text(policy):
+            return base64.urlsafe_b64encode(policy.encode()).rstrip(b"=").decode()
+
+        self.administer("reference-value", values)
+        self.administer("attestation-policy",
+                        {"policy_id": "default_cpu", "policy": text(attestation)})
+        self.administer("resource-policy", {"policy": text(resource)})
+
+    def results(self, kind):
+        return [line["result"] for line in self.events(kind)]
 
     def events(self, kind):
         if not self.log.exists():

@@ -11,11 +11,13 @@
  *	digest=N:HEX    extend SHA-256 PCR N by a digest as it is
  *	unseal=PATH     unseal the blob in a file (see order_unseal()), send the TPM's answer
  *	write=PATH:TEXT make a file of 1 MiB that repeats a text
+ *	put=PATH:HEX    write bytes to a file that is there, at once
  *	copy=FROM:TO    copy a file, or every file of a folder
  *	open=PATH       can PATH be opened? send the answer
  *	wait=PATH       wait until PATH exists, at most a minute
  *	fetch=ADDR/PORT connect by TCP, for at most a minute of attempts; send what it says
  *	ends=COMMAND    run a command whose power-off shall end only itself; send how it ended
+ *	run=COMMAND     run a command; send "status N", a line feed, and what it wrote
  *	mount           mount /proc, /sys, /dev where they are not
  *	poweroff
  *
@@ -217,6 +219,36 @@ static void order_write(const char *name, char *path)
 	close(fd);
 }
 
+static size_t parse_hex(const char *hex, uint8_t *ret, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size && sscanf(hex + 2 * n, "%2hhx", &ret[n]) == 1)
+		n++;
+	return n;
+}
+
+static void order_put(const char *name, char *path)
+{
+	char *hex = strchr(path, ':');
+	uint8_t data[128];
+	int fd;
+
+	/* The name itself may have a colon in it. */
+	for (char *next = hex; next; next = strchr(next + 1, ':'))
+		hex = next;
+	if (!hex)
+		return;
+	*hex++ = '\0';
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, data, parse_hex(hex, data, sizeof(data))) < 0)
+		send_error(name);
+	else
+		send_text(name, "written");
+	if (fd >= 0)
+		close(fd);
+}
+
 static int copy_file(const char *from, const char *to)
 {
 	size_t size;
@@ -339,15 +371,23 @@ static void order_fetch(const char *name, char *address)
 	send_result(name, data, size);
 }
 
+#define WORDS_MAX 16
+
+/* The last is NULL. */
+static void split_words(char *command, char *ret[static WORDS_MAX])
+{
+	for (size_t i = 0; i < WORDS_MAX; i++)
+		ret[i] = i < WORDS_MAX - 1 ? strtok(i == 0 ? command : NULL, " ") : NULL;
+}
+
 /* In a PID namespace of its own, reboot(2) kills the command instead of the machine. */
 static void order_ends(const char *name, char *command)
 {
-	char *words[16] = {NULL};
+	char *words[WORDS_MAX];
 	int status = -1;
 	pid_t child;
 
-	for (size_t i = 0; i < 15; i++)
-		words[i] = strtok(i == 0 ? command : NULL, " ");
+	split_words(command, words);
 	if (unshare(CLONE_NEWPID) < 0) {
 		send_error(name);
 		return;
@@ -360,6 +400,40 @@ static void order_ends(const char *name, char *command)
 	waitpid(child, &status, 0);
 	send_text(name, "%s %d", WIFSIGNALED(status) ? "signal" : "status",
 		  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static void order_run(const char *name, char *command)
+{
+	static char output[1 << 20];
+	char *words[WORDS_MAX];
+	int pipes[2], status = -1;
+	size_t size = 32; /* room for the head */
+	ssize_t n;
+	pid_t child;
+
+	split_words(command, words);
+	if (pipe(pipes) < 0) {
+		send_error(name);
+		return;
+	}
+	child = fork();
+	if (child == 0) {
+		dup2(pipes[1], STDOUT_FILENO);
+		close(pipes[0]);
+		close(pipes[1]);
+		execv(words[0], words);
+		_exit(127);
+	}
+	close(pipes[1]);
+	while (size < sizeof(output) &&
+	       (n = read(pipes[0], output + size, sizeof(output) - size)) > 0)
+		size += (size_t)n;
+	close(pipes[0]);
+	waitpid(child, &status, 0);
+	/* Filled up with spaces in front of the line feed. */
+	n = snprintf(output, 32, "status %-24d", WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+	output[n] = '\n';
+	send_result(name, output, size);
 }
 
 /* ---- TPM 2.0 commands by hand ---- */
@@ -518,9 +592,8 @@ static void order_digest(const char *name, char *number)
 	char *hex = strchr(number, ':');
 	uint8_t digest[32] = {0};
 
-	for (size_t i = 0; hex && i < sizeof(digest); i++)
-		if (sscanf(hex + 1 + 2 * i, "%2hhx", &digest[i]) != 1)
-			return;
+	if (!hex || parse_hex(hex + 1, digest, sizeof(digest)) != sizeof(digest))
+		return;
 	extend(name, number, digest);
 }
 
@@ -624,6 +697,8 @@ static void obey(const char *order)
 		{"digest=", order_digest},
 		{"ends=", order_ends},
 		{"fetch=", order_fetch},
+		{"put=", order_put},
+		{"run=", order_run},
 		{"unseal=", (void (*)(const char *, char *))order_unseal},
 		{"write=", order_write},
 		{"copy=", order_copy},

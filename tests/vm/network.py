@@ -12,6 +12,7 @@ import threading
 import time
 
 import disk
+import measured
 from boots import STATUS
 from broker import ADDRESS, ADDRESS_6, NAME, Broker
 from chain import MARKER, ChainLab
@@ -204,7 +205,7 @@ def network_unused(name):
 GREETING = b"the booted system has a network"
 # Debian's own, as its cloud images configure it.
 ROOT_NETWORK = "[Match]\nName=en*\n[Network]\nDHCP=yes\n"
-ROOT_REPORT = "[Service]\nExecStartPre=/vmtest-guest fetch={address}/{port} file={links}/2\n"
+ROOT_REPORT = "[Service]\nExecStartPre=/vmtest-guest fetch={address}/{port} file={links}/2 {more}\n"
 
 
 def greet():
@@ -233,7 +234,8 @@ class BrokerChain(ChainLab):
     def report_by(self, port):
         folder = self.tree / "etc/systemd/system/vmtest.service.d"
         folder.mkdir()
-        text = ROOT_REPORT.format(address=ADDRESS, port=port, links=LINKS)
+        more = " ".join(f'"{order}"' for order in measured.ORDERS)
+        text = ROOT_REPORT.format(address=ADDRESS, port=port, links=LINKS, more=more)
         (folder / "network.conf").write_text(text)
 
     def power_on_networked(self, port):
@@ -261,11 +263,14 @@ def whole_chain(name, suite):
         config.write_text("[root]\ngrow = true\n" + broker_config(broker, 120))
         lab.bake("--config", config)
         shutil.rmtree(lab.tree)
+        reference = measured.predict(lab, "--image", lab.disk)
         lab.chain_machine = Machine(lab.folder / "vm", [Drive(lab.disk)], lab.tpm, firmware=True,
                                     processors=2, network=True)
-        lab.power_on_networked(port)
+        first = lab.power_on_networked(port)
         lab.check_encrypted([MARKER])
+        measured.check_debian(lab, suite, broker, first, reference, "fresh")
         second = lab.power_on_networked(port)
+        measured.check_debian(lab, suite, broker, second, reference, "reopened")
         require(MARKER.encode() in second["file=/marker"], "what the first boot wrote is gone")
         broker.require_attested("tpm", 2)
 
