@@ -165,6 +165,10 @@ def initdata(folder):
             "2,4,9,11,12,13,15")
     document = write_document(folder, algorithm=b"sha384")
     refused("whose algorithm is sha256", "--uki", path, "--initdata", document, *VTPM_POLICY)
+    status, text, error = measure("--image", disk, "--initdata", document, "--tee", "tdx",
+                                  "--format", "resource-policy")
+    need(status == 0 and hashlib.sha384(document.read_bytes()).hexdigest() in text,
+         f"tdx, SHA-384: {text}{error}")
 
 
 @case("bound-initdata-refused")
