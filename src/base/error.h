@@ -21,6 +21,7 @@
  *   -ENOSPC        not enough room (partition, TPM NV memory)
  *   -EROFS         the disk is read-only
  *   -EMEDIUMTYPE   the disk holds something other than what this step works on
+ *   -ENOMSG        a file that is of no kind that is known
  *   -EOPNOTSUPP    known, but not supported here
  *   -EINVAL        a programmer's or a caller's mistake
  *

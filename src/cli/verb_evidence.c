@@ -78,6 +78,8 @@ static int read_arguments(int argc, char **argv, struct arguments *ret)
 	}
 	if (optind < argc)
 		return verb_usage_error(&verb_evidence, "no argument is wanted");
+	if (ret->with_logs && ret->json)
+		return verb_usage_error(&verb_evidence, "--with-logs excludes --json");
 	return EXIT_OK;
 }
 
@@ -144,7 +146,9 @@ static int collect(const struct tee_ops *tee, const struct tee_context *context,
 {
 	int registers = verify_has_registers(tee->name), r = registers;
 
-	for (int i = 0; r >= 0 && i < LOG_TRIES; i++) {
+	if (r < 0)
+		return fail(r, "%s; use --json", fail_sentence(r));
+	for (int i = 0; i < LOG_TRIES; i++) {
 		cleanup(machine_logs_done) struct machine_logs before = *logs;
 		uint8_t data[TEE_REPORT_DATA_SIZE];
 		struct tee_request request = {.report_data = data};
@@ -161,8 +165,7 @@ static int collect(const struct tee_ops *tee, const struct tee_context *context,
 		if (r < 0 || !have_grown(&before, logs))
 			return r;
 	}
-	return r < 0 ? r
-		     : fail(-EAGAIN, "the logs of this machine grow faster than evidence comes");
+	return fail(-EAGAIN, "the logs of this machine grow faster than evidence comes");
 }
 
 static int print_document(const struct tee_ops *tee, const struct tee_context *context,
@@ -246,7 +249,7 @@ const struct verb verb_evidence = {
 	.synopsis = "[--config FILE] [--tee TEE] [--report-data HEX | --nonce BASE64]\n"
 		    "                        [--with-logs | --json]",
 	.usage =
-		"This is what a key broker gets to see. Root is needed.\n"
+		"Without --with-logs this is what a key broker gets to see. Root is needed.\n"
 		"\n"
 		"Options:\n"
 		"  --config FILE  the configuration; without it " CONFIG_PATH

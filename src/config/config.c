@@ -53,7 +53,7 @@ static int set_defaults(struct config *config)
 	config->kbs_certificate_dates = true;
 	config->measure_config = config->measure_manifest = 15;
 	config->measure_root = config->measure_leave = 15;
-	config->measure_rtmr = 2;
+	config->measure_rtmr = CONFIG_RTMR_DEFAULT;
 	config->failure_action = FAILURE_POWEROFF;
 	r = r < 0 ? r : set_string(&config->partition, "auto");
 	r = r < 0 ? r : set_string(&config->manifest, "/etc/cvmroot/root.manifest");

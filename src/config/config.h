@@ -9,7 +9,8 @@
 #define CONFIG_PROVIDERS_MAX 8
 #define CONFIG_SERVERS_MAX   8
 /* Name of the opened volume below /dev/mapper: the initrd's units and fstab hold it too. */
-#define CONFIG_MAPPING "root"
+#define CONFIG_MAPPING	    "root"
+#define CONFIG_RTMR_DEFAULT 2
 
 enum config_failure_action {
 	FAILURE_POWEROFF,

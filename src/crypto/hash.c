@@ -54,6 +54,17 @@ int hash_data(enum hash_algorithm algorithm, const void *data, size_t size, void
 	return 0;
 }
 
+int hash_extend(enum hash_algorithm algorithm, const uint8_t *value, const uint8_t *digest,
+		uint8_t *ret)
+{
+	uint8_t both[2 * HASH_MAX_SIZE];
+	size_t size = hash_size(algorithm);
+
+	memcpy(both, value, size);
+	memcpy(both + size, digest, size);
+	return hash_data(algorithm, both, 2 * size, ret);
+}
+
 int hmac_data(enum hash_algorithm algorithm, const struct secret *key, const void *data,
 	      size_t size, void *ret)
 {

@@ -23,6 +23,9 @@ int hash_from_name(const char *name, enum hash_algorithm *ret);
 
 /* @ret has room for hash_size(). -ENOMEM or -EOPNOTSUPP when the crypto library refuses. */
 int hash_data(enum hash_algorithm algorithm, const void *data, size_t size, void *ret);
+/* What a register (PCR, RTMR) that holds @value has after @digest: the hash of both. */
+int hash_extend(enum hash_algorithm algorithm, const uint8_t *value, const uint8_t *digest,
+		uint8_t *ret);
 int hmac_data(enum hash_algorithm algorithm, const struct secret *key, const void *data,
 	      size_t size, void *ret);
 

@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "eventlog/aael.h"
 
-#include "crypto/hash.h"
+#include "eventlog/tcg.h"
 
 #include <endian.h>
 #include <string.h>
 
-#define EV_EVENT_TAG 6
-#define TAG_AAEL     0x4141454c
-#define TAG_SIZE     8	    /* id and length in front of the text */
-#define ALG_SHA384   0x000c /* TCG Algorithm Registry */
+#define TAG_SIZE   8	  /* id and length in front of the text */
+#define ALG_SHA384 0x000c /* TCG Algorithm Registry */
 
 static void write_data(struct writer *writer, const char *text, size_t size)
 {
-	writer_le32(writer, TAG_AAEL);
+	writer_le32(writer, TCG_AAEL_TAG);
 	writer_le32(writer, (uint32_t)size);
 	writer_bytes(writer, text, size);
 }
@@ -26,23 +24,13 @@ int aael_digest(const char *text, size_t size, uint8_t ret[static RTMR_SIZE])
 	return data.error < 0 ? data.error : hash_data(HASH_SHA384, data.data, data.size, ret);
 }
 
-int rtmr_extended(const uint8_t before[static RTMR_SIZE], const uint8_t digest[static RTMR_SIZE],
-		  uint8_t ret[static RTMR_SIZE])
-{
-	uint8_t both[2 * RTMR_SIZE];
-
-	memcpy(both, before, RTMR_SIZE);
-	memcpy(both + RTMR_SIZE, digest, RTMR_SIZE);
-	return hash_data(HASH_SHA384, both, sizeof(both), ret);
-}
-
 void aael_entry_write(struct writer *writer, unsigned int rtmr,
 		      const uint8_t digest[static RTMR_SIZE], const char *text, size_t size)
 {
 	const uint16_t algorithm = htole16(ALG_SHA384);
 
 	writer_le32(writer, rtmr + 1);
-	writer_le32(writer, EV_EVENT_TAG);
+	writer_le32(writer, TCG_EVENT_TAG);
 	writer_le32(writer, 1); /* digests */
 	writer_bytes(writer, &algorithm, sizeof(algorithm));
 	writer_bytes(writer, digest, RTMR_SIZE);

@@ -14,9 +14,6 @@
 
 /* What the register is extended with: SHA-384 of the event's data. */
 int aael_digest(const char *text, size_t size, uint8_t ret[static RTMR_SIZE]);
-/* What the register holds then: SHA-384 of both. */
-int rtmr_extended(const uint8_t before[static RTMR_SIZE], const uint8_t digest[static RTMR_SIZE],
-		  uint8_t ret[static RTMR_SIZE]);
 /* The entry of an event that RTMR @rtmr was extended with; the log counts them from one. */
 void aael_entry_write(struct writer *writer, unsigned int rtmr,
 		      const uint8_t digest[static RTMR_SIZE], const char *text, size_t size);

@@ -176,7 +176,7 @@ static void describe_image(const struct eventlog_event *event, char *ret, size_t
 	    path_size > SIZE_MAX || reader_sub(&reader, (size_t)path_size, &path) < 0)
 		return;
 	describe_path(path, ret, size);
-	if (ret[0] == '\0')
+	if (ret[0] == '\0' && length > 0)
 		snprintf(ret, size, "%llu bytes", (unsigned long long)length);
 }
 
@@ -241,26 +241,26 @@ void eventlog_describe(const struct eventlog_event *event, char *ret, size_t siz
 	case TCG_EVENT_TAG:
 		describe_tagged(event, ret, size);
 		break;
-	case 0x80000001:
-	case 0x80000002:
-	case 0x8000000c:
-	case 0x800000e0:
+	case TCG_EFI_VARIABLE_DRIVER_CONFIG:
+	case TCG_EFI_VARIABLE_BOOT:
+	case TCG_EFI_VARIABLE_BOOT2:
+	case TCG_EFI_VARIABLE_AUTHORITY:
 		describe_variable(event, ret, size);
 		break;
-	case 0x80000003:
-	case 0x80000004:
-	case 0x80000005:
+	case TCG_EFI_BOOT_SERVICES_APPLICATION:
+	case TCG_EFI_BOOT_SERVICES_DRIVER:
+	case TCG_EFI_RUNTIME_SERVICES_DRIVER:
 		describe_image(event, ret, size);
 		break;
-	case 0x80000006:
-	case 0x8000000d:
+	case TCG_EFI_GPT_EVENT:
+	case TCG_EFI_GPT_EVENT2:
 		describe_gpt(event, ret, size);
 		break;
-	case 0x80000008:
+	case TCG_EFI_PLATFORM_FIRMWARE_BLOB:
 		describe_blob(event, ret, size);
 		break;
-	case 0x8000000a:
-	case 0x8000000b:
+	case TCG_EFI_PLATFORM_FIRMWARE_BLOB2:
+	case TCG_EFI_HANDOFF_TABLES2:
 		describe_named(event, ret, size);
 		break;
 	default:

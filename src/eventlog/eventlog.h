@@ -59,12 +59,14 @@ int eventlog_add_firmware(struct eventlog *log, enum eventlog_kind kind, const v
  * the PCRs of a vTPM.
  */
 int eventlog_add_agent(struct eventlog *log, const void *data, size_t size);
+#define EVENTLOG_SEPARATOR '\x1e' /* begins each record of the following */
 /* systemd's: a JSON text sequence (RFC 7464). Records about NV indices are passed over. */
 int eventlog_add_user(struct eventlog *log, const void *data, size_t size);
 /*
- * A log of which only the bytes are there: of user space by its first byte; else the agent's when
- * all of it reads so, as tagged events; else RTMRs' when no event has another digest than SHA-384,
- * and no other register is named; else PCRs'.
+ * A log of which only the bytes are there: of user space by its first byte; else the agent's when it
+ * begins with an event by its tag; else RTMRs' when no event has another digest than SHA-384, and no
+ * other register is named; else PCRs', by its header. One without a header must have known types of
+ * events and nothing else, to its last byte. -ENOMSG, without a sentence: it is none of these.
  */
 int eventlog_add_any(struct eventlog *log, const void *data, size_t size);
 

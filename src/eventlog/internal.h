@@ -5,9 +5,6 @@
 #include "base/json.h"
 #include "eventlog/eventlog.h"
 
-/* What begins each record of systemd's. */
-#define RECORD_SEPARATOR '\x1e'
-
 /* Append a copy of the event; what it points to must live as long as the list. -E2BIG. */
 int eventlog_append(struct eventlog *log, const struct eventlog_event *event);
 /* Copy the bytes of a log into the list. -E2BIG above EVENTLOG_LIMIT. */

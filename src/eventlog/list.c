@@ -149,50 +149,101 @@ int eventlog_add_agent(struct eventlog *log, const void *data, size_t size)
 	return add(&taker, TCG_AGENT, data, size);
 }
 
-/*
- * Would @data be such a log, with events in it? The agent tags all of its events; a header of zeros,
- * read as an event, would pass as well.
- */
-static int try_agent(const void *data, size_t size)
-{
-	cleanup(eventlog_freep) struct eventlog *log = NULL;
-	int r = eventlog_new(&log);
+/* ---- Which log is it? ---- */
 
-	if (r == 0)
-		r = eventlog_add_agent(log, data, size);
-	for (size_t i = 0; r == 0 && i < eventlog_count(log); i++)
-		if (log->events[i].type != TCG_EVENT_TAG)
-			r = -EBADMSG;
-	return r < 0 ? r : eventlog_count(log) > 0;
+#define HEADER "Spec ID Event"
+
+/* TCG_EfiSpecIDEventStruct, or one of TPM 1.2. */
+static bool has_header(const void *data, size_t size)
+{
+	struct reader reader = reader_init(data, size);
+	const uint8_t *signature;
+	uint32_t type;
+
+	return reader_skip(&reader, 4) == 0 && reader_le32(&reader, &type) == 0 &&
+	       type == EVENTLOG_EV_NO_ACTION && reader_skip(&reader, 24) == 0 &&
+	       reader_borrow(&reader, strlen(HEADER), &signature) == 0 &&
+	       memcmp(signature, HEADER, strlen(HEADER)) == 0;
 }
 
-static int try_rtmrs(const void *data, size_t size)
+/* The agent tags all of its events. */
+static bool is_of_agent(const struct eventlog_event *event)
+{
+	const uint8_t *text;
+	uint32_t tag;
+	size_t size;
+
+	return tcg_read_tagged(event, &tag, &text, &size) == 0 && tag == TCG_AAEL_TAG;
+}
+
+static bool is_of_rtmrs(const struct eventlog_event *event)
+{
+	return event->type == EVENTLOG_EV_NO_ACTION || event->banks == 1U << HASH_SHA384;
+}
+
+static bool is_of_pcrs(const struct eventlog_event *event)
+{
+	char buffer[11];
+
+	return eventlog_type_name(event->type, buffer) != buffer;
+}
+
+enum fit {
+	FITS_NOT,
+	FITS_AT_FIRST, /* as far as it can be read */
+	FITS_PADDED,
+	FITS_WHOLE,
+};
+
+/* How is @data such a log, with events that all are of this kind? */
+static int try_form(enum tcg_form form, bool (*is_of)(const struct eventlog_event *event),
+		    const void *data, size_t size, enum fit *ret)
 {
 	cleanup(eventlog_freep) struct eventlog *log = NULL;
+	struct taker taker = {
+		.kind = form == TCG_FIRMWARE ? EVENTLOG_PCR : EVENTLOG_RTMR,
+		.source = form == TCG_AGENT ? EVENTLOG_AGENT : EVENTLOG_FIRMWARE,
+	};
+	size_t used = 0;
 	int r = eventlog_new(&log);
 
-	if (r == 0)
-		r = eventlog_add_firmware(log, EVENTLOG_RTMR, data, size);
-	for (size_t i = 0; r == 0 && i < eventlog_count(log); i++)
-		if (log->events[i].type != EVENTLOG_EV_NO_ACTION &&
-		    log->events[i].banks != 1U << HASH_SHA384)
-			r = -EBADMSG;
-	return r < 0 ? r : eventlog_count(log) > 0;
+	if (r < 0)
+		return r;
+	taker.log = log;
+	r = tcg_walk(form, data, size, take, &taker, &used);
+	/* -E2BIG: as such a log the bytes would be very many events. */
+	if (r < 0 && r != -EBADMSG && r != -E2BIG)
+		return r;
+	*ret = r < 0 ? FITS_AT_FIRST : used < size ? FITS_PADDED : FITS_WHOLE;
+	/* A header alone says little. */
+	if (log->count == 0 || (r < 0 && log->events[log->count - 1].type == EVENTLOG_EV_NO_ACTION))
+		*ret = FITS_NOT;
+	for (size_t i = 0; i < log->count; i++)
+		if (!is_of(&log->events[i]))
+			*ret = FITS_NOT;
+	return 0;
 }
 
 int eventlog_add_any(struct eventlog *log, const void *data, size_t size)
 {
+	enum fit agent = FITS_NOT, rtmrs = FITS_NOT, pcrs = FITS_NOT;
 	int r;
 
-	if (size > 0 && *(const char *)data == RECORD_SEPARATOR)
+	if (size > 0 && *(const char *)data == EVENTLOG_SEPARATOR)
 		return eventlog_add_user(log, data, size);
-	/* -E2BIG: as such a log the bytes would be very many events. */
-	r = try_agent(data, size);
-	if (r > 0)
-		return eventlog_add_agent(log, data, size);
-	if (r == 0 || r == -EBADMSG || r == -E2BIG)
-		r = try_rtmrs(data, size);
-	if (r < 0 && r != -EBADMSG && r != -E2BIG)
+	r = try_form(TCG_AGENT, is_of_agent, data, size, &agent);
+	if (r == 0)
+		r = try_form(TCG_CCEL, is_of_rtmrs, data, size, &rtmrs);
+	if (r == 0)
+		r = try_form(TCG_FIRMWARE, is_of_pcrs, data, size, &pcrs);
+	if (r < 0)
 		return r;
-	return eventlog_add_firmware(log, r > 0 ? EVENTLOG_RTMR : EVENTLOG_PCR, data, size);
+	if (agent != FITS_NOT)
+		return eventlog_add_agent(log, data, size);
+	if (rtmrs >= FITS_PADDED || (rtmrs == FITS_AT_FIRST && pcrs < FITS_PADDED))
+		return eventlog_add_firmware(log, EVENTLOG_RTMR, data, size);
+	/* Anything is the beginning of a log of the older form. */
+	if (size == 0 || has_header(data, size) || pcrs == FITS_WHOLE)
+		return eventlog_add_firmware(log, EVENTLOG_PCR, data, size);
+	return -ENOMSG;
 }

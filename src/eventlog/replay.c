@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "eventlog/eventlog.h"
+#include "eventlog/tcg.h"
 
 #include <string.h>
 
@@ -8,7 +8,6 @@
 
 /* Data of the EV_NO_ACTION, before the locality. */
 #define STARTUP_LOCALITY "StartupLocality"
-#define EV_HCRTM	 0x80000010
 #define HCRTM_LOCALITY	 4
 
 static bool is_for(const struct eventlog_event *event, enum eventlog_kind kind)
@@ -34,7 +33,7 @@ static uint8_t start_of_pcr0(const struct eventlog *log)
 		    event->data_size == sizeof(STARTUP_LOCALITY) + 1 &&
 		    memcmp(event->data, STARTUP_LOCALITY, sizeof(STARTUP_LOCALITY)) == 0)
 			return event->data[sizeof(STARTUP_LOCALITY)];
-		if (event->type == EV_HCRTM && event->index == 0 && !extended)
+		if (event->type == TCG_EFI_HCRTM_EVENT && event->index == 0 && !extended)
 			locality = HCRTM_LOCALITY;
 		extended |= is_for(event, EVENTLOG_PCR) && event->index == 0;
 	}
@@ -54,16 +53,6 @@ static void start_value(const struct eventlog *log, enum eventlog_kind kind,
 		ret[size - 1] = start_of_pcr0(log);
 }
 
-static int extend(enum hash_algorithm bank, uint8_t *value, const uint8_t *digest)
-{
-	uint8_t both[2 * HASH_MAX_SIZE];
-	size_t size = hash_size(bank);
-
-	memcpy(both, value, size);
-	memcpy(both + size, digest, size);
-	return hash_data(bank, both, 2 * size, value);
-}
-
 int eventlog_replay(const struct eventlog *log, enum eventlog_kind kind, enum hash_algorithm bank,
 		    size_t count, struct eventlog_registers *ret)
 {
@@ -79,7 +68,8 @@ int eventlog_replay(const struct eventlog *log, enum eventlog_kind kind, enum ha
 			continue;
 		registers.touched |= 1U << event->index;
 		if (event->banks & 1U << bank)
-			r = extend(bank, registers.values[event->index], event->digests[bank]);
+			r = hash_extend(bank, registers.values[event->index], event->digests[bank],
+					registers.values[event->index]);
 		else
 			registers.unknown |= 1U << event->index;
 		if (r < 0)
@@ -121,7 +111,7 @@ int eventlog_compare(const struct eventlog *log, enum eventlog_kind kind, enum h
 		}
 		if (equal)
 			result.first = i;
-		r = extend(bank, replayed, event->digests[bank]);
+		r = hash_extend(bank, replayed, event->digests[bank], replayed);
 		if (r < 0)
 			return r;
 		equal = memcmp(replayed, value, hash_size(bank)) == 0;

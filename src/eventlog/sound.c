@@ -44,14 +44,14 @@ static bool tagged_is_sound(const struct eventlog_event *event)
 static bool firmware_is_sound(const struct eventlog_event *event)
 {
 	switch (event->type) {
-	case 0x00000004: /* EV_SEPARATOR */
-	case 0x00000012: /* EV_OMIT_BOOT_DEVICE_EVENTS */
-	case 0x80000001: /* EV_EFI_VARIABLE_DRIVER_CONFIG */
-	case 0x80000006: /* EV_EFI_GPT_EVENT */
-	case 0x80000007: /* EV_EFI_ACTION */
-	case 0x8000000c: /* EV_EFI_VARIABLE_BOOT2 */
+	case TCG_SEPARATOR:
+	case TCG_OMIT_BOOT_DEVICE_EVENTS:
+	case TCG_EFI_VARIABLE_DRIVER_CONFIG:
+	case TCG_EFI_GPT_EVENT:
+	case TCG_EFI_ACTION:
+	case TCG_EFI_VARIABLE_BOOT2:
 		return hashes_to(event, event->data, event->data_size);
-	case 0x80000002: /* EV_EFI_VARIABLE_BOOT */
+	case TCG_EFI_VARIABLE_BOOT:
 		return variable_is_sound(event);
 	case TCG_EVENT_TAG:
 		return tagged_is_sound(event);

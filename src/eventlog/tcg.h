@@ -16,7 +16,24 @@ enum tcg_form {
 	TCG_AGENT,    /* those without a header and without padding */
 };
 
-#define TCG_EVENT_TAG 6
+/* Types of events, as far as their data or their place say something here. */
+#define TCG_SEPARATOR			  0x00000004
+#define TCG_EVENT_TAG			  0x00000006
+#define TCG_OMIT_BOOT_DEVICE_EVENTS	  0x00000012
+#define TCG_EFI_VARIABLE_DRIVER_CONFIG	  0x80000001
+#define TCG_EFI_VARIABLE_BOOT		  0x80000002
+#define TCG_EFI_BOOT_SERVICES_APPLICATION 0x80000003
+#define TCG_EFI_BOOT_SERVICES_DRIVER	  0x80000004
+#define TCG_EFI_RUNTIME_SERVICES_DRIVER	  0x80000005
+#define TCG_EFI_GPT_EVENT		  0x80000006
+#define TCG_EFI_ACTION			  0x80000007
+#define TCG_EFI_PLATFORM_FIRMWARE_BLOB	  0x80000008
+#define TCG_EFI_PLATFORM_FIRMWARE_BLOB2	  0x8000000a
+#define TCG_EFI_HANDOFF_TABLES2		  0x8000000b
+#define TCG_EFI_VARIABLE_BOOT2		  0x8000000c
+#define TCG_EFI_GPT_EVENT2		  0x8000000d
+#define TCG_EFI_HCRTM_EVENT		  0x80000010
+#define TCG_EFI_VARIABLE_AUTHORITY	  0x800000e0
 /* The tag of CoCo's attestation agent: "AAEL". */
 #define TCG_AAEL_TAG 0x4141454c
 

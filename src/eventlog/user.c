@@ -92,10 +92,10 @@ static int add_record(struct eventlog *log, const char *text, size_t size, uint6
 static int add_next(struct eventlog *log, const char *text, size_t left, size_t *ret_size,
 		    uint64_t offset)
 {
-	const char *next = left > 1 ? memchr(text + 1, RECORD_SEPARATOR, left - 1) : NULL;
+	const char *next = left > 1 ? memchr(text + 1, EVENTLOG_SEPARATOR, left - 1) : NULL;
 	size_t size = next ? (size_t)(next - text) : left;
 
-	if (text[0] != RECORD_SEPARATOR || text[size - 1] != '\n')
+	if (text[0] != EVENTLOG_SEPARATOR || text[size - 1] != '\n')
 		return -EBADMSG;
 	*ret_size = size;
 	return add_record(log, text + 1, size - 1, offset);

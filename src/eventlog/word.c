@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "eventlog/word.h"
 
+#include "eventlog/tcg.h"
+
 #include <string.h>
 
 #define DOMAIN	   "cvmroot"
@@ -112,4 +114,21 @@ int word_parse_agent(const char *text, size_t size, enum word *ret, const char *
 	if (r == 0 && *ret_content_size == strlen(NO_CONTENT) && (*ret_content)[0] == '-')
 		*ret_content_size = 0;
 	return r;
+}
+
+int eventlog_word(const struct eventlog_event *event, enum word *ret, const char **ret_content,
+		  size_t *ret_content_size)
+{
+	const uint8_t *text;
+	uint32_t tag;
+	size_t size;
+
+	if (event->source == EVENTLOG_USER)
+		return event->data
+			       ? word_parse(event->user_type, (const char *)event->data,
+					    event->data_size, ret, ret_content, ret_content_size)
+			       : -ENOENT;
+	if (tcg_read_tagged(event, &tag, &text, &size) < 0 || tag != TCG_AAEL_TAG)
+		return -ENOENT;
+	return word_parse_agent((const char *)text, size, ret, ret_content, ret_content_size);
 }

@@ -2,7 +2,7 @@
 #ifndef CVMROOT_EVENTLOG_WORD_H
 #define CVMROOT_EVENTLOG_WORD_H
 
-#include "base/macro.h"
+#include "eventlog/eventlog.h"
 
 /*
  * The words that cvmroot measures (cvmroot(7), WHAT IS MEASURED). In a PCR "cvmroot:NAME:CONTENT",
@@ -39,5 +39,11 @@ int word_parse(const char *event_type, const char *text, size_t size, enum word 
 	       const char **ret_content, size_t *ret_content_size);
 int word_parse_agent(const char *text, size_t size, enum word *ret, const char **ret_content,
 		     size_t *ret_content_size);
+/*
+ * The same of an event of any log, by its text alone: whether its digest follows from it is another
+ * question. A firmware's log may have such an event, where it came as one file with the agent's.
+ */
+int eventlog_word(const struct eventlog_event *event, enum word *ret, const char **ret_content,
+		  size_t *ret_content_size);
 
 #endif

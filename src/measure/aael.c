@@ -52,7 +52,7 @@ static int find_outcome(const struct aael *aael, const struct aael_journal *jour
 		int r = aael->read(aael->context, rtmr, now);
 
 		if (r == 0)
-			r = rtmr_extended(now, digest, then);
+			r = hash_extend(HASH_SHA384, now, digest, then);
 		if (r < 0)
 			return r;
 		*ret_rtmr = rtmr;
@@ -147,7 +147,7 @@ static int announce(const struct aael *aael, int fd, struct event *event)
 	if (r == 0)
 		r = aael->read(aael->context, event->rtmr, before);
 	if (r == 0)
-		r = rtmr_extended(before, event->digest, event->expected);
+		r = hash_extend(HASH_SHA384, before, event->digest, event->expected);
 	return r < 0 ? r : write_journal(aael, fd, event);
 }
 

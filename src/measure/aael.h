@@ -3,10 +3,7 @@
 #define CVMROOT_MEASURE_AAEL_H
 
 #include "eventlog/aael.h"
-
-/* Where CoCo's attestation agent, if it is started later, goes on. */
-#define AAEL_PATH	  "/run/attestation-agent/eventlog"
-#define AAEL_JOURNAL_PATH "/run/attestation-agent/.wal_event_entry"
+#include "eventlog/paths.h"
 
 /* The registers, and the files that belong to them. */
 struct aael {

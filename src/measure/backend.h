@@ -18,7 +18,7 @@ struct measure_backend {
 	int (*extend)(struct tpm *tpm, const struct measure_record *record);
 };
 
-extern const struct measure_backend measure_alone;
+extern const struct measure_backend measure_own_log;
 extern const struct measure_backend measure_pcr;
 extern const struct measure_backend measure_rtmr;
 

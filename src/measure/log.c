@@ -11,21 +11,17 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define RECORD_SEPARATOR '\x1e'
-
 static json_t *format_digests(const struct measure_record *record)
 {
 	cleanup(json_decrefp) json_t *digests = json_array();
 
 	for (size_t i = 0; i < HASH_ALGORITHMS; i++) {
-		char hex[2 * HASH_MAX_SIZE + 1];
+		enum hash_algorithm bank = (enum hash_algorithm)i;
 
-		if (!(record->banks & 1U << i))
-			continue;
-		hex_encode(record->digests[i], hash_size((enum hash_algorithm)i), hex);
-		if (json_array_append_new(digests, json_pack("{s:s, s:s}", "hashAlg",
-							     hash_name((enum hash_algorithm)i),
-							     "digest", hex)) < 0)
+		if (record->banks & 1U << i &&
+		    json_array_append_new(
+			    digests, json_pack("{s:s, s:o}", "hashAlg", hash_name(bank), "digest",
+					       json_hex(record->digests[i], hash_size(bank)))) < 0)
 			return NULL;
 	}
 	return TAKE_PTR(digests);
@@ -50,7 +46,7 @@ int measure_log_format(const struct measure_record *record, char **ret, size_t *
 	text = json_dumps(json, JSON_COMPACT);
 	if (!text)
 		return -ENOMEM;
-	size = asprintf(ret, "%c%s\n", RECORD_SEPARATOR, text);
+	size = asprintf(ret, "%c%s\n", EVENTLOG_SEPARATOR, text);
 	if (size < 0)
 		return -ENOMEM;
 	*ret_size = (size_t)size;

@@ -4,12 +4,8 @@
 
 #include "base/codec.h"
 #include "crypto/hash.h"
+#include "eventlog/paths.h"
 #include "eventlog/word.h"
-
-/* systemd's user-space measurement log, a JSON text sequence (RFC 7464). */
-#define MEASURE_LOG_PATH "/run/log/systemd/tpm2-measure.log"
-/* The same of cvmroot alone, on a machine without TPM and RTMR. */
-#define MEASURE_OWN_LOG_PATH "/run/cvmroot/measure.log"
 
 /* One measurement, ready to be extended and logged. */
 struct measure_record {

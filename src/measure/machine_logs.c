@@ -78,9 +78,11 @@ int machine_logs_load_below(const char *root, struct machine_logs *ret)
 	if (r == 0)
 		r = read_log(root, MEASURE_LOG_PATH, &logs.user, &logs.user_size,
 			     &logs.user_incomplete);
-	if (r == 0 && !logs.user)
+	if (r == 0 && !logs.user) {
 		r = read_log(root, MEASURE_OWN_LOG_PATH, &logs.user, &logs.user_size,
 			     &logs.user_incomplete);
+		logs.alone = logs.user;
+	}
 	if (r < 0)
 		return r;
 	/* What is malformed stays whole, for its reader to say where. */
@@ -98,19 +100,15 @@ int machine_logs_load(struct machine_logs *ret)
 
 int machine_logs_parse(const struct machine_logs *logs, struct eventlog **ret)
 {
-	cleanup(eventlog_freep) struct eventlog *log = NULL;
-	int r = eventlog_new(&log);
+	int r = eventlog_new(ret);
 
 	if (r == 0 && logs->firmware)
-		r = eventlog_add_firmware(log, EVENTLOG_PCR, logs->firmware, logs->firmware_size);
+		r = eventlog_add_firmware(*ret, EVENTLOG_PCR, logs->firmware, logs->firmware_size);
 	if (r == 0 && logs->ccel)
-		r = eventlog_add_firmware(log, EVENTLOG_RTMR, logs->ccel, logs->ccel_size);
+		r = eventlog_add_firmware(*ret, EVENTLOG_RTMR, logs->ccel, logs->ccel_size);
 	if (r == 0 && logs->agent)
-		r = eventlog_add_agent(log, logs->agent, logs->agent_size);
+		r = eventlog_add_agent(*ret, logs->agent, logs->agent_size);
 	if (r == 0 && logs->user)
-		r = eventlog_add_user(log, logs->user, logs->user_size);
-	if (r < 0)
-		return r;
-	*ret = TAKE_PTR(log);
-	return 0;
+		r = eventlog_add_user(*ret, logs->user, logs->user_size);
+	return r;
 }

@@ -3,9 +3,7 @@
 #define CVMROOT_MEASURE_MACHINE_LOGS_H
 
 #include "eventlog/eventlog.h"
-
-#define FIRMWARE_LOG_PATH "/sys/kernel/security/tpm0/binary_bios_measurements"
-#define CCEL_PATH	  "/sys/firmware/acpi/tables/data/CCEL"
+#include "eventlog/paths.h"
 
 /* The event logs of this machine as they lie in its files; NULL where there is none. */
 struct machine_logs {
@@ -20,6 +18,7 @@ struct machine_logs {
 	size_t user_size;
 	/* A measurement was cut off: its log may lack the last event of its register. */
 	bool user_incomplete, agent_incomplete;
+	bool alone; /* @user is cvmroot's own: no register holds what it says */
 };
 void machine_logs_done(struct machine_logs *logs);
 
@@ -27,7 +26,10 @@ void machine_logs_done(struct machine_logs *logs);
 int machine_logs_load(struct machine_logs *ret);
 /* The same of the machine whose files lie below the folder @root. */
 int machine_logs_load_below(const char *root, struct machine_logs *ret);
-/* All of them in one list, in the order in which they were extended; see eventlog.h for errors. */
+/*
+ * All of them in one list, in the order in which they were extended; see eventlog.h for errors. With
+ * -EBADMSG *ret has the events before the fault; it is NULL where there is no memory.
+ */
 int machine_logs_parse(const struct machine_logs *logs, struct eventlog **ret);
 
 #endif

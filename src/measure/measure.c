@@ -12,13 +12,12 @@
 #include <time.h>
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
-#define RTMR_DEFAULT 2
 
 /* All that the machine has are used, in this order. */
 static const struct measure_backend *const backends[] = {
 	&measure_pcr,
 	&measure_rtmr,
-	&measure_alone,
+	&measure_own_log,
 };
 
 struct measure {
@@ -57,7 +56,7 @@ static void set_registers(struct measure *measure, const struct config *config)
 	for (size_t i = 0; i < WORDS; i++)
 		measure->pcrs[i] = TPM_PCR_IDENTITY;
 	measure->pcrs[WORD_INITDATA] = TPM_PCR_INITDATA;
-	measure->rtmr = RTMR_DEFAULT;
+	measure->rtmr = CONFIG_RTMR_DEFAULT;
 	if (!config)
 		return;
 	measure->pcrs[WORD_CONFIG] = config->measure_config;

@@ -30,17 +30,6 @@ static int read_values(struct tpm *tpm, const struct measure_record *record,
 	return 0;
 }
 
-static int extended_value(enum hash_algorithm bank, const uint8_t *before, const uint8_t *digest,
-			  uint8_t ret[static HASH_MAX_SIZE])
-{
-	size_t size = hash_size(bank);
-	uint8_t both[2 * HASH_MAX_SIZE];
-
-	memcpy(both, before, size);
-	memcpy(both + size, digest, size);
-	return hash_data(bank, both, 2 * size, ret);
-}
-
 /* Take the banks out of @record that hold the event now. */
 static int take_done(struct measure_record *record, uint8_t (*before)[HASH_MAX_SIZE],
 		     uint8_t (*after)[HASH_MAX_SIZE])
@@ -52,7 +41,7 @@ static int take_done(struct measure_record *record, uint8_t (*before)[HASH_MAX_S
 
 		if (!(record->banks & 1U << i) || memcmp(before[i], after[i], hash_size(bank)) == 0)
 			continue;
-		r = extended_value(bank, before[i], record->digests[i], expected);
+		r = hash_extend(bank, before[i], record->digests[i], expected);
 		if (r < 0)
 			return r;
 		if (memcmp(after[i], expected, hash_size(bank)) != 0)

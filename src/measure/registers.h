@@ -10,16 +10,15 @@ struct machine_registers {
 		enum eventlog_kind kind;
 		enum hash_algorithm bank;
 		unsigned int count; /* of registers, from 0 on */
+		uint32_t absent;    /* mask of those that the bank lacks */
 		uint8_t values[EVENTLOG_REGISTERS][HASH_MAX_SIZE];
 	} banks[HASH_ALGORITHMS + 1];
-	size_t count; /* 0: it has none */
+	size_t count;	   /* 0: it has none */
+	bool rtmrs_hidden; /* it has RTMRs, and a kernel that does not show them */
 };
 
 struct tpm;
-/*
- * @tpm may be NULL; the caller frees *ret. -EOPNOTSUPP: the kernel of a TDX machine does not show
- * its RTMRs.
- */
+/* @tpm may be NULL; the caller frees *ret. */
 int machine_registers_read(struct tpm *tpm, struct machine_registers **ret);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/secret.h"
 #include "eventlog/cc_eventlog.h"
+#include "eventlog/paths.h"
 #include "tee/bytes.h"
 #include "tee/platforms.h"
 #include "tee/tdx_quote.h"
@@ -18,8 +19,6 @@
 
 #define PROVIDER   "tdx_guest"
 #define TDX_DEVICE "/dev/tdx_guest"
-#define CCEL_PATH  "/sys/firmware/acpi/tables/data/CCEL"
-#define AAEL_PATH  "/run/attestation-agent/eventlog"
 
 /* Linux, include/uapi/linux/tdx-guest.h. */
 struct tdx_report_request {

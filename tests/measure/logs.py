@@ -30,10 +30,11 @@ OTHER_LOGS = {
     f"{FIXTURES}/event.bin": 2,
     f"{TRUSTEE}/CCEL_data_gcp": 22,
 }
-BAD_LOGS = (
+# Published files that are none; the first one begins as a log without a header could.
+NO_LOGS = (
     "go-eventlog/testdata/legacydata/short_no_action_eventlog",
+    "go-sev-guest/verify/testdata/attestation.bin",
     "keylime/test/data/create-mb-policy/binary_bios_measurements-bogus",
-    f"{FIXTURES}/specid-vendordata.bin",
     f"{FIXTURES}/ek-template-default.bin",
 )
 
@@ -134,12 +135,35 @@ def other_logs_are_read(_):
         need(re.fullmatch(r"[ -~\n]*", result.stdout), f"{name}: not one printable line each")
 
 
+def need_no_log(path):
+    result = run("--file", path)
+    need_equal((result.returncode, result.stdout), (1, ""), f"exit code for {path}")
+    need_equal(result.stderr, f"cvmroot: {path} is no event log that is known "
+               "(TCG, CCEL, AAEL, systemd)\n", "what is said")
+
+
+@case("log-no-logs")
+def other_files_are_refused(folder):
+    for name, data in (("text", b"title Debian\n" * 10), ("nonce", bytes(64)),
+                       ("padding", b"\xff" * 64), ("document", b'{"cvmroot-evidence": 1}\n')):
+        (folder / name).write_bytes(data)
+        need_no_log(folder / name)
+    # One event of the older form, of a type that there is not; then one byte too many.
+    event = bytes((1, 0, 0, 0, 5, 0, 0, 0)) + bytes(20) + b"\4\0\0\0text"
+    (folder / "event").write_bytes(event)
+    need_equal(len(log_json(folder / "event", "--json")["events"]), 1, "events of the older form")
+    for name, data in (("type", event.replace(b"\5", b"\x7f")), ("longer", event + b"\0")):
+        (folder / name).write_bytes(data)
+        need_no_log(folder / name)
+    for name in NO_LOGS:
+        need_no_log(vectors(name))
+
+
 @case("log-bad-logs")
-def bad_logs_are_refused(folder):
-    for name in BAD_LOGS:
-        result = run("--file", vectors(name))
-        need_equal((result.returncode, result.stdout), (1, ""), f"exit code for {name}")
-        need(re.search(r"malformed at byte \d+\n", result.stderr), f"said: {result.stderr}")
+def bad_logs_are_told(folder):
+    result = run("--file", vectors(f"{FIXTURES}/specid-vendordata.bin"))
+    need_equal((result.returncode, result.stdout.count("\n")), (1, 2), "exit code and lines")
+    need(re.search(r"malformed at byte 69\n", result.stderr), f"said: {result.stderr}")
     whole = (vectors(FIXTURES) / "event-sd-boot-fedora37.bin").read_bytes()
     (folder / "whole").write_bytes(whole)
     events = log_json(folder / "whole", "--json")["events"]
@@ -147,9 +171,26 @@ def bad_logs_are_refused(folder):
         (folder / "cut").write_bytes(whole[:cut])
         result = run("--file", folder / "cut", "--json")
         need(result.returncode in (0, 1), f"cut at {cut}: exit code {result.returncode}")
-        if result.returncode == 0:
-            seen = json.loads(result.stdout)["events"]
-            need_equal(seen, events[:len(seen)], f"events of a log cut at {cut}")
+        seen = json.loads(result.stdout or '{"events": []}')["events"]
+        need_equal(seen, events[:len(seen)], f"events of a log cut at {cut}")
+        # All that is whole is there; behind it the log must be said to be malformed.
+        ends = [event["offset"] for event in events[1:]] + [len(whole)]
+        need_equal(len(seen), sum(end <= cut for end in ends), f"events of a log cut at {cut}")
+        need_equal(result.returncode, 0 if cut in ends else 1, f"exit code, cut at {cut}")
+    need_cut_tail(folder, "go-tdx-guest/testing/testdata/ccel/ccel_data.dat", "RTMR 1")
+    (folder / "agent").write_bytes(agent_entry("a b c") + agent_entry("d e f")[:-1])
+    result = run("--file", folder / "agent")
+    need_equal((result.returncode, result.stdout.count("RTMR 3")), (1, 1), "exit code and events")
+    need("runtime event log (AAEL) is malformed" in result.stderr, f"said: {result.stderr}")
+
+
+def need_cut_tail(folder, name, register):
+    """A log of RTMRs stays one when its tail is cut off within an event."""
+    events = log_json(vectors(name), "--json")["events"]
+    (folder / "tail").write_bytes(vectors(name).read_bytes()[:events[-1]["offset"] + 20])
+    result = run("--file", folder / "tail")
+    need_equal((result.returncode, result.stdout.count("\n")), (1, len(events)), f"{name}, cut")
+    need(register in result.stdout and "PCR " not in result.stdout, f"{name}: other registers")
 
 
 def replay_cel(records):
@@ -281,6 +322,8 @@ def mistakes_are_told(folder):
     for words in (("--cel", "--json"), ("--cel", "--verify"), ("file",), ("--file",)):
         result = run(*words)
         need_equal((result.returncode, result.stdout), (2, ""), f"exit code of {words}")
+        if words[0] == "--cel":
+            need("--cel excludes --json and --verify" in result.stderr, f"said: {result.stderr}")
     result = run("--file", folder / "absent")
     need_equal(result.returncode, 1, "exit code without the file")
     need("No such file" in result.stderr, f"said: {result.stderr}")

@@ -48,18 +48,6 @@ static void entries_are_the_agents(void **state)
 	assert_memory_equal(made.data, log + begin, made.size);
 }
 
-/* hashlib.sha384(bytes(48) + bytes(48)), computed by Python. */
-static void register_is_extended(void **state)
-{
-	HEX(expected, "f57bb7ed82c6ae4a29e6c9879338c592c7d42a39135583e8ccbe3940f2344b0e"
-		      "b6eb8503db0ffd6a39ddd00cd07d8317");
-	uint8_t zero[RTMR_SIZE] = {}, value[RTMR_SIZE];
-
-	(void)state;
-	assert_int_equal(rtmr_extended(zero, zero, value), 0);
-	assert_memory_equal(value, expected, RTMR_SIZE);
-}
-
 static void journal_is_read_back(void **state)
 {
 	struct aael_journal journal = {
@@ -88,7 +76,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(digest_is_the_agents),
 		cmocka_unit_test(entries_are_the_agents),
-		cmocka_unit_test(register_is_extended),
 		cmocka_unit_test(journal_is_read_back),
 	};
 

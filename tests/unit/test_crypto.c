@@ -26,6 +26,25 @@ static void hash_known_answers(void **state)
 	}
 }
 
+/* hashlib.sha384(bytes(48) + bytes(48)), and hashlib.sha1(20 * b"\1" + 20 * b"\2"), by Python. */
+static void registers_are_extended(void **state)
+{
+	uint8_t value[HASH_MAX_SIZE] = {}, one[20], two[20];
+	static const uint8_t zero[48];
+
+	(void)state;
+	HEX(sha384, "f57bb7ed82c6ae4a29e6c9879338c592c7d42a39135583e8ccbe3940f2344b0e"
+		    "b6eb8503db0ffd6a39ddd00cd07d8317");
+	HEX(sha1, "b26845963c2b15cb3a2f97ba8e865c508ab2569b");
+	assert_int_equal(hash_extend(HASH_SHA384, zero, zero, value), 0);
+	assert_memory_equal(value, sha384, sizeof(sha384));
+	memset(one, 1, sizeof(one));
+	memset(two, 2, sizeof(two));
+	/* In place, and in this order. */
+	assert_int_equal(hash_extend(HASH_SHA1, one, two, one), 0);
+	assert_memory_equal(one, sha1, sizeof(sha1));
+}
+
 static void hmac_known_answer(void **state)
 {
 	cleanup(secret_freep) struct secret *key = NULL;
@@ -131,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hash_known_answers),
+		cmocka_unit_test(registers_are_extended),
 		cmocka_unit_test(hmac_known_answer),
 		cmocka_unit_test(hkdf_known_answer),
 		cmocka_unit_test(xts_known_answer),

@@ -833,6 +833,7 @@ static void events_are_described(void **state)
 			  "0000000000000000"
 			  "0700000000000000" ZEROS_16,
 			  "7 bytes");
+	check_description(0x80000003, ZEROS_16 ZEROS_16, "");
 	check_description(0x80000008,
 			  "0000100000000000"
 			  "0700000000000000",

@@ -123,13 +123,18 @@ static void logs_are_read_in_their_order(void **state)
 
 static void own_log_stands_in(void **state)
 {
-	cleanup(machine_logs_done) struct machine_logs logs = {};
+	cleanup(machine_logs_done) struct machine_logs logs = {}, other = {};
 
 	(void)state;
 	make_file(MEASURE_OWN_LOG_PATH, RECORD("14"), strlen(RECORD("14")), 0600);
 	assert_int_equal(machine_logs_load_below(root, &logs), 0);
 	assert_string_equal(logs.user, RECORD("14"));
 	assert_false(logs.user_incomplete);
+	assert_true(logs.alone);
+	make_file(MEASURE_LOG_PATH, RECORD("15"), strlen(RECORD("15")), 0600);
+	assert_int_equal(machine_logs_load_below(root, &other), 0);
+	assert_string_equal(other.user, RECORD("15"));
+	assert_false(other.alone);
 }
 
 static void cut_measurements_are_told(void **state)
@@ -156,11 +161,16 @@ static void cut_measurements_are_told(void **state)
 
 static void unreadable_logs_are_told(void **state)
 {
-	cleanup(machine_logs_done) struct machine_logs logs = {}, broken = {};
-	cleanup(eventlog_freep) struct eventlog *log = NULL;
+	cleanup(machine_logs_done) struct machine_logs logs = {}, broken = {}, half = {};
+	cleanup(eventlog_freep) struct eventlog *log = NULL, *begun = NULL;
 	cleanup(freep) uint8_t *large = calloc(1, EVENTLOG_LIMIT + 1);
 
 	(void)state;
+	/* The events before the fault are there. */
+	make_file(MEASURE_LOG_PATH, RECORD("15") "\x1e", strlen(RECORD("15")) + 1, 0600);
+	assert_int_equal(machine_logs_load_below(root, &half), 0);
+	assert_int_equal(machine_logs_parse(&half, &begun), -EBADMSG);
+	assert_int_equal(eventlog_count(begun), 1);
 	make_file(CCEL_PATH, "none", 4, 0600);
 	assert_int_equal(machine_logs_load_below(root, &broken), 0);
 	assert_int_equal(broken.ccel_size, 4);

@@ -52,7 +52,7 @@ static int extend(enum place place, const struct measure_record *record)
 
 DOUBLE(pcr, AT_PCR, false);
 DOUBLE(rtmr, AT_RTMR, false);
-DOUBLE(alone, AT_ALONE, true);
+DOUBLE(own_log, AT_ALONE, true);
 
 static int begin(void **state)
 {

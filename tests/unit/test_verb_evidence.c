@@ -292,6 +292,8 @@ static void test_unsupported(void **state)
 	assert_int_equal(code, -EOPNOTSUPP);
 	assert_int_equal(machine.asked, 0);
 	assert_string_equal(nothing, "");
+	assert_string_equal(fail_sentence(code),
+			    "evidence of platform \"se\" cannot be checked later; use --json");
 }
 
 int main(void)

@@ -29,6 +29,31 @@ int __wrap_machine_logs_load(struct machine_logs *ret)
 	return 0;
 }
 
+/* Of its SHA-384 bank; and is this a TDX machine with an older kernel? */
+static uint32_t absent_pcrs;
+static bool has_hidden_rtmrs;
+
+int __real_tpm_pcr_read(struct tpm *tpm, enum hash_algorithm bank, uint32_t mask,
+			struct tpm_pcr_values *ret);
+int __wrap_tpm_pcr_read(struct tpm *tpm, enum hash_algorithm bank, uint32_t mask,
+			struct tpm_pcr_values *ret);
+int __wrap_tpm_pcr_read(struct tpm *tpm, enum hash_algorithm bank, uint32_t mask,
+			struct tpm_pcr_values *ret)
+{
+	if (bank == HASH_SHA384 && mask & absent_pcrs)
+		return fail(-EOPNOTSUPP, "the TPM's PCR bank is not active");
+	return __real_tpm_pcr_read(tpm, bank, mask, ret);
+}
+
+int __real_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode)
+{
+	if (has_hidden_rtmrs && strcmp(path, "/dev/tdx_guest") == 0)
+		return 0;
+	return __real_access(path, mode);
+}
+
 /* Run it, and give back what it printed; the caller frees. */
 static char *run_verb(struct swtpm *swtpm, const char *const *words, int *ret_code)
 {
@@ -187,7 +212,7 @@ static void register_behind_its_log(void **state)
 	add_record(15, "b");
 	text = RUN(swtpm, &code, "--verify");
 	assert_int_equal(code, 3);
-	need_text(text, "sha256 PCR 15: disagrees: from event 4 on it lacks what the logs say\n");
+	need_text(text, "sha256 PCR 15: disagrees: the register lacks event 4 and what follows\n");
 	need_text(text, "sha256 PCR 7, 11: as the logs say\n");
 }
 
@@ -204,7 +229,7 @@ static void extended_besides(void **state)
 	swtpm_extend(swtpm, 12, "c");
 	text = RUN(swtpm, &code, "--verify");
 	assert_int_equal(code, 3);
-	need_text(text, "sha256 PCR 15: disagrees with all that the logs say\n");
+	need_text(text, "sha256 PCR 15: disagrees: no part of the logs leads to its value\n");
 	need_text(text, "sha256 PCR 12: disagrees: it was extended, and no log says by what\n");
 }
 
@@ -237,7 +262,7 @@ static void registers_without_logs(void **state)
 	swtpm_extend(swtpm, 23, "of anybody");
 	text = RUN(swtpm, &code, "--verify");
 	assert_int_equal(code, EXIT_OK);
-	need_text(text, "sha256 PCR 10, 16, 23: not explained by these logs, and need not be\n");
+	need_text(text, "sha256 PCR 10, 16, 23: in no log: IMA extends PCR 10");
 }
 
 static void phases_without_log(void **state)
@@ -257,7 +282,7 @@ static void phases_without_log(void **state)
 	swtpm_extend(swtpm, 11, "enter-initrd");
 	second = RUN(swtpm, &code, "--verify");
 	assert_int_equal(code, 3);
-	need_text(second, "sha256 PCR 11: disagrees with all that the logs say\n");
+	need_text(second, "sha256 PCR 11: disagrees: no part of the logs leads to its value\n");
 }
 
 static void missing_and_incomplete_logs(void **state)
@@ -282,6 +307,7 @@ static void missing_and_incomplete_logs(void **state)
 	assert_int_equal(code, 3);
 	need_text(agent, "the runtime event log (AAEL) is incomplete: a measurement was cut\n");
 	/* Who only looks is told, too. */
+	add_record(15, "a");
 	the_logs.user_incomplete = true;
 	shown = RUN(swtpm, &code, NULL);
 	assert_int_equal(code, EXIT_OK);
@@ -289,6 +315,82 @@ static void missing_and_incomplete_logs(void **state)
 	nothing = RUN(NULL, &code, "--verify");
 	assert_int_equal(code, 3);
 	need_text(nothing, "this machine has no PCRs and no RTMRs to compare the logs with\n");
+}
+
+/* The events are there; what they were extended into is not. */
+static void log_alone_names_no_register(void **state)
+{
+	cleanup(freep) char *text = NULL, *json = NULL, *verified = NULL;
+	int code;
+
+	(void)state;
+	the_logs.alone = true;
+	add_record(15, "cvmroot:leave");
+	text = RUN(NULL, &code, NULL);
+	assert_int_equal(code, EXIT_OK);
+	need_text(text, "\n*     0  -       test ");
+	the_logs.alone = true;
+	add_record(15, "cvmroot:leave");
+	json = RUN(NULL, &code, "--json");
+	assert_int_equal(code, EXIT_OK);
+	need_text(json, "\"in\": null,\n   \"index\": null,");
+	need_text(json, "\"registers\": [],");
+	the_logs.alone = true;
+	add_record(15, "cvmroot:leave");
+	verified = RUN(NULL, &code, "--verify");
+	assert_int_equal(code, 3);
+	need_text(verified, "this machine has no PCRs and no RTMRs to compare the logs with\n");
+}
+
+static void no_log_at_all(void **state)
+{
+	cleanup(freep) char *text = NULL;
+	int code;
+
+	(void)state;
+	text = RUN(NULL, &code, NULL);
+	assert_int_equal(code, -ENOENT);
+	assert_string_equal(text, "");
+	need_text(fail_sentence(code), "no event log was found: neither /sys/kernel/security/");
+	need_text(fail_sentence(code), " nor /run/cvmroot/measure.log");
+}
+
+/* What the TPM has is judged all the same. */
+static void rtmrs_that_are_not_shown(void **state)
+{
+	cleanup(freep) char *text = NULL, *json = NULL;
+	struct swtpm *swtpm = *state;
+	int code;
+
+	has_hidden_rtmrs = true;
+	set_firmware_log(true);
+	text = RUN(swtpm, &code, "--verify");
+	set_firmware_log(true);
+	json = RUN(swtpm, &code, "--verify", "--json");
+	has_hidden_rtmrs = false;
+	assert_int_equal(code, 3);
+	need_text(text, "sha256 PCR 7, 11: as the logs say\n");
+	need_text(text, "this kernel does not show the RTMRs; Linux 6.16 and later do\n");
+	need_text(json, "\"this kernel does not show the RTMRs; Linux 6.16 and later do\"");
+}
+
+static void bank_of_some_pcrs(void **state)
+{
+	cleanup(freep) char *text = NULL, *json = NULL;
+	struct swtpm *swtpm = *state;
+	int code;
+
+	absent_pcrs = 1U << 3 | 1U << 11;
+	set_firmware_log(true);
+	text = RUN(swtpm, &code, "--verify");
+	assert_int_equal(code, EXIT_OK);
+	set_firmware_log(true);
+	json = RUN(swtpm, &code, "--verify", "--json");
+	absent_pcrs = 0;
+	assert_int_equal(code, EXIT_OK);
+	need_text(text, "sha256 PCR 7, 11: as the logs say\n");
+	need_text(text, "sha384 PCR 7: as the logs say\nsha384 PCR 3, 11: not in this bank");
+	need_text(json, "\"value\": null,\n   \"judgement\": \"absent\",");
 }
 
 /* The older form has SHA-1 only. */
@@ -343,16 +445,31 @@ static void json_has_the_judgement(void **state)
 	assert_int_equal(json_array_size(json_object_get(json, "events")), 4);
 }
 
-/* A log that cannot be read ends the work: what it replays to would be nothing. */
+/* What stands before the fault is shown; what it replays to would say nothing. */
 static void malformed_logs_end_it(void **state)
 {
-	cleanup(freep) char *text = NULL;
+	cleanup(freep) char *text = NULL, *json = NULL;
 	struct swtpm *swtpm = *state;
 	int code;
 
 	set_firmware_log(true);
 	the_logs.firmware_size--;
 	text = RUN(swtpm, &code, "--verify");
+	assert_int_equal(code, -EBADMSG);
+	need_text(text, "\n      1  PCR 7 ");
+	assert_null(strstr(text, "PCR 11"));
+	assert_null(strstr(text, "as the logs say"));
+	need_text(fail_sentence(code), "the firmware's event log is malformed at byte ");
+	set_firmware_log(true);
+	the_logs.firmware_size--;
+	json = RUN(swtpm, &code, "--verify", "--json");
+	assert_int_equal(code, -EBADMSG);
+	need_text(json, "\"registers\": [],");
+	/* With nothing before it there is nothing to show. */
+	free(text);
+	add_record(15, "a");
+	*the_logs.user = 'x';
+	text = RUN(swtpm, &code, NULL);
 	assert_int_equal(code, -EBADMSG);
 	assert_string_equal(text, "");
 }
@@ -369,6 +486,10 @@ int main(void)
 		TEST(registers_without_logs),
 		TEST(phases_without_log),
 		TEST(missing_and_incomplete_logs),
+		TEST(log_alone_names_no_register),
+		TEST(no_log_at_all),
+		TEST(rtmrs_that_are_not_shown),
+		TEST(bank_of_some_pcrs),
 		TEST(sha1_alone),
 		TEST(json_has_the_judgement),
 		TEST(malformed_logs_end_it),

@@ -112,12 +112,61 @@ static void other_texts_are_none_of_ours(void **state)
 	assert_int_equal(word, WORD_VOLUME_KEY);
 }
 
+/* "cvmroot leave -" with the agent's tag. */
+static const uint8_t tagged[] = "LEAA\x0f\0\0\0cvmroot leave -";
+
+static void events_are_told_by_their_log(void **state)
+{
+	struct eventlog_event event = {
+		.source = EVENTLOG_AGENT,
+		.type = 6, /* EV_EVENT_TAG */
+		.data = tagged,
+		.data_size = sizeof(tagged) - 1,
+	};
+	uint8_t other[sizeof(tagged)];
+	const char *content = NULL;
+	enum word word = WORDS;
+	size_t size = 1;
+
+	(void)state;
+	assert_int_equal(eventlog_word(&event, &word, &content, &size), 0);
+	assert_int_equal(word, WORD_LEAVE);
+	assert_int_equal(size, 0);
+	/* Nor is it one with another type, another tag, or a byte more or less. */
+	event.type = 13;
+	assert_int_equal(eventlog_word(&event, &word, &content, &size), -ENOENT);
+	event.type = 6;
+	event.data_size++;
+	assert_int_equal(eventlog_word(&event, &word, &content, &size), -ENOENT);
+	event.data_size -= 2;
+	assert_int_equal(eventlog_word(&event, &word, &content, &size), -ENOENT);
+	memcpy(other, tagged, sizeof(tagged));
+	other[0] = 'l';
+	event.data = other;
+	event.data_size = sizeof(tagged) - 1;
+	assert_int_equal(eventlog_word(&event, &word, &content, &size), -ENOENT);
+	/* systemd's log has the other form. */
+	event = (struct eventlog_event){
+		.source = EVENTLOG_USER,
+		.user_type = "cvmroot-volume",
+		.data = (const uint8_t *)"cvmroot:volume:a-b",
+		.data_size = 18,
+	};
+	assert_int_equal(eventlog_word(&event, &word, &content, &size), 0);
+	expect(0, word, content, size, WORD_VOLUME, "a-b");
+	event.user_type = "volume-key";
+	event.data = NULL;
+	event.data_size = 0;
+	assert_int_equal(eventlog_word(&event, &word, &content, &size), -ENOENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_written_and_read),
 		cmocka_unit_test(volume_key_is_told_by_its_type),
 		cmocka_unit_test(other_texts_are_none_of_ours),
+		cmocka_unit_test(events_are_told_by_their_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#ifndef CVMROOT_MEASURE_JUDGE_H
-#define CVMROOT_MEASURE_JUDGE_H
+#ifndef CVMROOT_EVENTLOG_JUDGE_H
+#define CVMROOT_EVENTLOG_JUDGE_H
 
 #include "eventlog/eventlog.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "measure/judge.h"
+#include "eventlog/judge.h"
 
 #include <string.h>
 
@@ -30,12 +30,10 @@ static const char *const phases[] = {
 static int extend_word(enum hash_algorithm bank, uint8_t value[static HASH_MAX_SIZE],
 		       const char *word)
 {
-	uint8_t both[2 * HASH_MAX_SIZE];
-	size_t size = hash_size(bank);
-	int r = hash_data(bank, word, strlen(word), both + size);
+	uint8_t digest[HASH_MAX_SIZE];
+	int r = hash_data(bank, word, strlen(word), digest);
 
-	memcpy(both, value, size);
-	return r < 0 ? r : hash_data(bank, both, 2 * size, value);
+	return r < 0 ? r : hash_extend(bank, value, digest, value);
 }
 
 /* 1 when phases that follow on each other, from any one on, lead from @start to @value. */
