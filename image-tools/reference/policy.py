@@ -5,8 +5,13 @@ The attestation policy (rule trust_claims, Trustee 0.17 and later; AR4SI's eight
 evidence is of this image: it compares with the values that rvps.py's message registers, so a value
 that nobody registered contraindicates. The resource policy says who gets a key: it holds the
 values themselves, and only those of the moment at which cvmroot asks. What cvmroot measures right
-after it has the key ends that moment, so nothing that runs later can ask again (PCR 15; the RTMRs;
-a launch measurement alone, on "snp", cannot tell).
+after it has the key ends that moment, so nothing that runs later can ask again (PCR 15; the RTMRs,
+with a kernel that lets them be extended; a launch measurement alone, on "snp", cannot tell).
+
+Two members of the reference values are for policies alone, and not of their file: "rtmrs-stay",
+true when the kernel cannot extend an RTMR; and "initdata", the digest (in hexadecimal) of the
+document that the configuration comes from, when it is not the image's own. A TPM binds that one in
+PCR 8, which is then among the PCRs.
 
 Anybody can show a quote by a key that he made himself. On "tpm", therefore, the attestation policy
 always wants the attestation key among the reference values "trusted_aks"; where the reference
@@ -16,6 +21,8 @@ values hold "attestation-keys", the resource policy names them too.
 import base64
 import re
 
+from .initdata import fit
+
 # Where the PCRs are among the claims, and how their reference values begin: as in Trustee's own
 # policies and those of its operator.
 VTPM = {"tpm": ("claims", "tpm"), "az-snp-vtpm": ("claims.tpm", "snp"),
@@ -24,6 +31,8 @@ TEES = (*VTPM, "tdx", "snp")
 # Trustee quotes this bank alone.
 BANK, BANK_SIZE = "sha256", 32
 SHA384_SIZE = 48
+HOST_DATA_SIZE = 32
+INITDATA_PCR = "8"
 # What is zero until cvmroot has the key, whatever else the reference values name.
 CLOSING_PCR, CLOSING_RTMR = "15", "3"
 INTEL_QE = "939a7233f79c4ca9940a0db3957f0607"
@@ -76,6 +85,18 @@ def launch(reference, tee):
     return values
 
 
+def initdata(reference, tee):
+    """The values of what binds an initdata document besides PCRs; None without."""
+    if tee in VTPM or not reference.get("initdata"):
+        return None
+    digest = bytes.fromhex(reference["initdata"])
+    if tee == "tdx":
+        return [fit(digest, SHA384_SIZE).hex()]
+    # Trustee wrote base64 before version 0.18.
+    bound = fit(digest, HOST_DATA_SIZE)
+    return sorted([bound.hex(), base64.b64encode(bound).decode()])
+
+
 def attestation_keys(reference):
     keys = reference.get("attestation-keys")
     if keys is None:
@@ -91,18 +112,21 @@ def attestation_keys(reference):
 
 
 def pcrs_bind(pcrs):
-    """Do these PCRs bind the boot loader, the command line and all of the initrd?
+    """Do these PCRs bind all programs before the kernel, the command line and all of the initrd?
 
+    PCR 2, or 7 with Secure Boot, has to be named because EDK II loads drivers that the host lists
+    in its variables (from the disk, or from a device's ROM), measures them there and not into
+    PCR 4, and they may change the kernel in memory.
     PCR 11 alone does not: another boot loader, which PCR 4 would show, can extend it like ours.
     PCR 12 has to be named because systemd-stub may prefer a command line that the loader hands
     over, and takes credentials and addons; PCR 13 or 9 because it adds system extensions."""
-    return ("12" in pcrs and ("9" in pcrs or "13" in pcrs)
+    return (("2" in pcrs or "7" in pcrs) and "12" in pcrs and ("9" in pcrs or "13" in pcrs)
             and ("4" in pcrs and ("9" in pcrs or "11" in pcrs) or "7" in pcrs and "11" in pcrs))
 
 
 def check_bound(reference, tee):
-    """ValueError, with the reason, where another command line or initrd would get the key, or where
-    the reference values are not what they should be.
+    """ValueError, with the reason, where other drivers, another command line, initrd or initdata
+    document would get the key, or where the reference values are not what they should be.
 
     For "snp" the member "kernel-hashes" of reference["snp"] has to be true: it says that the
     measurement is of kernel, initrd and command line too."""
@@ -112,8 +136,12 @@ def check_bound(reference, tee):
         raise ValueError(f"no policy is made for {tee}: only for {', '.join(TEES)}")
     found = registers(reference, tee, "fetch")
     if tee in VTPM and not pcrs_bind(found):
-        raise ValueError(f"the {BANK} PCRs {', '.join(found)} leave command line or initrd to "
-                         "whoever writes the disk: name PCR 12, 9 or 13, and 4 with 9 or 11")
+        raise ValueError(f"the {BANK} PCRs {', '.join(found)} leave drivers, command line or "
+                         "initrd to the host: name PCR 2 (or 7, of Secure Boot), 12, 9 or 13, and "
+                         "4 with 9 or 11 (or 7 with 11)")
+    if tee in VTPM and reference.get("initdata") and INITDATA_PCR not in found:
+        raise ValueError(f"without PCR {INITDATA_PCR} nothing binds the initdata document: name it;"
+                         " a TPM binds one whose algorithm is sha256")
     if tee == "tdx" and not ("1" in found and "2" in found):
         raise ValueError("MRTD measures the firmware only: name RTMR 1 and 2, which measure kernel,"
                          " command line and initrd")
@@ -171,10 +199,9 @@ def register_claim(tee, number):
     return f"{VTPM[tee][0]}.pcr{int(number):02}"
 
 
-def register_name(tee, number, state):
+def register_name(tee, number):
     """The name of a register's reference value."""
-    name = f"rtmr_{number}" if tee == "tdx" else f"{VTPM[tee][1]}_pcr{int(number):02}"
-    return name if state == "fetch" else f"{name}_{state}"
+    return f"rtmr_{number}" if tee == "tdx" else f"{VTPM[tee][1]}_pcr{int(number):02}"
 
 
 def launch_claim(tee):
@@ -185,17 +212,25 @@ def launch_claim(tee):
             "tdx": ("claims.quote.body.mr_td", "mr_td")}[tee]
 
 
+def initdata_claim(tee):
+    """(claim, name of its reference value)."""
+    return ("claims.quote.body.mr_config_id", "mr_config_id") if tee == "tdx" \
+        else ("host_data", "snp_host_data")
+
+
 def registered(claim, name):
     return f"{claim} in query_reference_value({quoted(name)})"
 
 
-def claims_rules(tee, claims):
-    """Names for the claims of @tee, and for those that servers write in two ways."""
+def claims_rules(reference, tee, claims):
+    """Names for the claims of @tee, and for those that servers write in two ways or places."""
     text = f"claims := {claims}[{quoted(tee)}]\n"
     if tee == "snp":
         # Some of Trustee's versions write the report's fields side by side, some as a report.
         text += "\nmeasurement := claims.measurement\n"
         text += "\nmeasurement := claims.evidence.measurement\n"
+    if tee == "snp" and initdata(reference, tee):
+        text += f"\nhost_data := {claims}.init_data\n"
     return text
 
 
@@ -228,21 +263,16 @@ def hardware_rule(tee):
     return rule(head, *conditions)
 
 
-def state_conditions(reference, tee, state):
-    return [registered(register_claim(tee, number), register_name(tee, number, state))
-            for number in registers(reference, tee, state)]
-
-
-def executables_rules(reference, tee):
+def executables_rule(reference, tee):
+    """The state in which a key is asked for, and no later one: another resource policy may give a
+    key to all that is affirmed."""
+    conditions = [registered(register_claim(tee, number), register_name(tee, number))
+                  for number in registers(reference, tee, "fetch")]
     if tee == "snp":
-        return rule("executables := 3", registered(*launch_claim(tee)))
-    text = "# When a key is asked for.\n"
-    text += rule("executables := 3", *state_conditions(reference, tee, "fetch"))
-    booted = registers(reference, tee, "booted")
-    if pcrs_bind(booted) if tee in VTPM else "1" in booted and "2" in booted:
-        text += "\n# Later in the same boot: good for attesting, not for a key.\n"
-        text += rule("executables := 3", *state_conditions(reference, tee, "booted"))
-    return text
+        conditions.append(registered(*launch_claim(tee)))
+    if initdata(reference, tee):
+        conditions.append(registered(*initdata_claim(tee)))
+    return rule("executables := 3", *conditions)
 
 
 TRUST_CLAIMS = """\
@@ -273,7 +303,7 @@ NOTES = {
     "az-tdx-vtpm": "# MRTD is of the platform's paravisor, which makes the vTPM.\n",
     "tdx": "",
 }
-# By whether there is nothing but a launch measurement.
+# By whether no register changes once cvmroot has the key.
 RESOURCE_NOTES = (
     "# A key only in the initramfs of this image, before cvmroot has measured that it has one.\n",
     "# Nothing here tells the initramfs from what runs later: a key to every program of this image."
@@ -286,8 +316,13 @@ def attestation_policy(reference, tee):
     check_bound(reference, tee)
     return "\n".join((
         f"# Attestation policy for evidence of the kind {tee}.\n{NOTES[tee]}package policy\n",
-        "import rego.v1\n", TRUST_CLAIMS, claims_rules(tee, "input"),
-        executables_rules(reference, tee), hardware_rule(tee), configuration_rules(tee)))
+        "import rego.v1\n", TRUST_CLAIMS, claims_rules(reference, tee, "input"),
+        executables_rule(reference, tee), hardware_rule(tee), configuration_rules(tee)))
+
+
+def stays_open(reference, tee):
+    """Does what is bound stay the same for the whole boot?"""
+    return tee == "snp" or tee == "tdx" and bool(reference.get("rtmrs-stay"))
 
 
 def resource_conditions(resource):
@@ -309,15 +344,18 @@ def resource_policy(reference, tee, resource=None):
               for number, values in registers(reference, tee, "fetch").items()]
     if launch(reference, tee):
         pinned.append((launch_claim(tee)[0], launch(reference, tee)))
+    if initdata(reference, tee):
+        pinned.append((initdata_claim(tee)[0], initdata(reference, tee)))
     if tee == "tpm" and attestation_keys(reference):
         pinned.append(("claims.ak_public", attestation_keys(reference)))
     conditions = [*resource_conditions(resource),
                   'every submod in input.submods {', '\tsubmod["ear.status"] == "affirming"', '}',
                   *(f"{claim} in {listing(values)}" for claim, values in pinned)]
     return "\n".join((
-        f"# Resource policy for evidence of the kind {tee}.\n{RESOURCE_NOTES[tee == 'snp']}"
+        f"# Resource policy for evidence of the kind {tee}.\n"
+        f"{RESOURCE_NOTES[stays_open(reference, tee)]}"
         "# It counts on the attestation policy: only what that affirms gets a key.\n"
         "package policy\n",
         "import rego.v1\n", "default allow := false\n",
-        claims_rules(tee, 'input.submods.cpu0["ear.veraison.annotated-evidence"]'),
+        claims_rules(reference, tee, 'input.submods.cpu0["ear.veraison.annotated-evidence"]'),
         rule("allow", *conditions)))

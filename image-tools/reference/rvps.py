@@ -15,9 +15,10 @@ def values(reference, tee):
     if lacking:
         raise ValueError(f"{lacking}; without it the attestation policy affirms nothing")
     found = {}
-    for state in ("fetch", "booted"):
-        for number, known in policy.registers(reference, tee, state).items():
-            found[policy.register_name(tee, number, state)] = known
+    for number, known in policy.registers(reference, tee, "fetch").items():
+        found[policy.register_name(tee, number)] = known
+    if policy.initdata(reference, tee):
+        found[policy.initdata_claim(tee)[1]] = policy.initdata(reference, tee)
     if tee == "tpm":
         found["trusted_aks"] = policy.attestation_keys(reference)
     else:

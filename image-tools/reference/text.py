@@ -35,6 +35,8 @@ def register_lines(register):
     if register.fetch is None:
         yield f"  not predicted: {register.gap}"
         return
+    for bank, known in (register.given or {}).items():
+        yield from (f"  {bank} {value}  as given" for value in known)
     for events in register.fetch:
         for event in events:
             yield f"    {event.text}"

@@ -30,6 +30,11 @@ INITRD_NAME = b"Linux initrd\0"
 # EFI_CC_MEASUREMENT_PROTOCOL, 96751a3d-72f4-41a6-a794-ed5d0e67ae6b; compilers may use its halves.
 CC_PROTOCOL = (bytes.fromhex("3d1a7596f472a641"), bytes.fromhex("a794ed5d0e67ae6b"))
 
+# The header of a kernel for x86 (Linux, Documentation/arch/x86/boot.rst): it names its release.
+SETUP, SETUP_MAGIC, SETUP_MAGIC_AT, SETUP_RELEASE_AT = 0x200, b"HdrS", 0x202, 0x20E
+# The first release that lets RTMRs be extended.
+RTMR_RELEASE = (6, 16)
+
 CALLING = b"Calling EFI Application from Boot Option"
 SEPARATOR = bytes(4)
 LEAVING = ("firmware: boot services are left", "firmware: they are left with success")
@@ -92,6 +97,20 @@ class Uki:
         """None also for an empty section, which the stub does not see."""
         return self.program.content(name) or None
 
+    def release(self):
+        """(major, minor) of the kernel as it says itself, or else as .uname says; None without."""
+        text = self.content(".uname") or b""
+        if self.kernel[SETUP_MAGIC_AT:][:len(SETUP_MAGIC)] == SETUP_MAGIC:
+            place = self.kernel[SETUP_RELEASE_AT:SETUP_RELEASE_AT + 2]
+            text = self.kernel[SETUP + int.from_bytes(place, "little"):]
+        found = re.match(rb"(\d{1,4})\.(\d{1,4})(?!\d)", text)
+        return found and (int(found[1]), int(found[2]))
+
+    def extends_rtmrs(self):
+        """Can what runs on this kernel extend an RTMR?"""
+        release = self.release()
+        return release is not None and release >= RTMR_RELEASE
+
     def find_stub(self):
         found = re.search(rb"#### LoaderInfo: systemd-stub (\d+)", self.content(".sdmagic") or b"")
         if not found:
@@ -105,6 +124,11 @@ class Uki:
         return version
 
     # --- The events, in their order ---
+
+    @staticmethod
+    def driver_events():
+        """PCR 2, by a firmware made of EDK II that loads neither drivers nor option ROMs."""
+        return [Event("firmware: separator", SEPARATOR)]
 
     def firmware_events(self, secure_boot):
         """PCR 4, by a firmware made of EDK II. With Secure Boot the stub takes the check of the

@@ -8,15 +8,18 @@ import hashlib
 import tomllib
 
 from . import Refused
+from .initdata import TPM_ALGORITHM
 from .registers import (BANKS, Event, agent_event, phase_event, replay, volume_key_event,
                         volume_key_word, word_event)
 
 WORDS = ("config", "manifest", "root", "leave")  # whose PCR the configuration chooses
 PCRS_FOR_WORDS = (9, 12, 13, 14, 15)
 RTMRS_FOR_WORDS = (2, 3)
+INITDATA_PCR = 8
 CLOSED_PCR = 15  # always gets the volume and its key
 FETCH_PHASE = "enter-initrd"
 LATER_PHASES = ("leave-initrd", "sysinit", "ready")
+PROVIDERS = ("tpm2", "kbs")
 HOWS = ("fresh", "resumed", "reopened")
 KINDS = {bool: "true or false", int: "a number", list: "a list", str: "a string"}
 EPOCH = 1  # a volume that was made again by "cvmroot reset" has the next
@@ -61,6 +64,10 @@ class Settings:
         names = self.value("keys", "providers", list, ["tpm2"])
         if not names or not all(isinstance(name, str) for name in names):
             raise Refused(f"{self.name}: [keys] providers is a list of names, not {names!r}")
+        unknown = [name for name in names if name not in PROVIDERS]
+        if unknown or len(set(names)) != len(names):
+            raise Refused(f"{self.name}: [keys] providers are some of {', '.join(PROVIDERS)}, each "
+                          f"once, not {names!r}")
         rule = self.choice("rule", "any", ("any", "all"), "keys", str)
         return ["+".join(names)] if rule == "all" else names
 
@@ -82,9 +89,16 @@ class Register:
     each_later: bool = False  # "booted" is the state after each of them, not only after the last
     later_gap: bool = False  # no last state is known: each machine has its own, or more follows
     changes: str = ""  # what changes it, for people
+    given: dict = None  # bank: the values, of a register that is not computed
+    banks: tuple = BANKS
 
     def values(self, bank):
         """As the reference file has them; None when nothing is known."""
+        if self.given is not None:
+            known = self.given.get(bank)
+            return known and {"fetch": known, "booted": known}
+        if bank not in self.banks:
+            return None
         if self.fetch is None:
             return None
         found = {"fetch": unique(replay(events, bank) for events in self.fetch)}
@@ -103,10 +117,11 @@ def unique(values):
 
 class Values:
     """@manifest: its digest in hex, or None. @table: the image's partition table, or None.
-    @disk_size: of the machine's disk, or None."""
+    @disk_size: of the machine's disk, or None. @initdata: the document that the settings are from,
+    or None. @given: {PCR: {bank: values in hexadecimal}} of PCRs 2 and 7."""
 
     def __init__(self, uki, settings, manifest, volume=None, secure_boot=False, table=None,
-                 disk_size=None, phases=LATER_PHASES):
+                 disk_size=None, phases=LATER_PHASES, initdata=None, given=None):
         self.uki = uki
         self.settings = settings
         self.manifest = manifest
@@ -115,7 +130,10 @@ class Values:
         self.table = table
         self.disk_size = disk_size
         self.phases = phases
-        self.pcrs = [self.pcr4(), self.pcr9(), self.pcr11(), *map(self.zero_pcr, (12, 13, 15))]
+        self.initdata = initdata
+        self.given = given or {}
+        self.pcrs = [*self.early_pcrs(), self.pcr9(), self.pcr11(),
+                     *map(self.zero_pcr, (12, 13, 15))]
         self.rtmrs = [self.rtmr1(), self.rtmr2(), self.rtmr3()]
 
     # --- What cvmroot measures ---
@@ -168,6 +186,32 @@ class Values:
         return register
 
     # --- The registers ---
+
+    def early_pcrs(self):
+        found = [self.pcr2(), self.pcr4()]
+        if 7 in self.given:
+            found.append(self.given_pcr(7, "Secure Boot, its keys, and which of them vouch for "
+                                        "what boots"))
+        return found + ([self.pcr8()] if self.initdata else [])
+
+    def given_pcr(self, number, changes):
+        return Register("PCR", number, [], given=self.given[number], changes=changes)
+
+    def pcr2(self):
+        changes = "drivers and option ROMs that the firmware loads"
+        if 2 in self.given:
+            return self.given_pcr(2, changes)
+        return self.with_own(Register("PCR", 2, [self.uki.driver_events()], changes=changes))
+
+    def pcr8(self):
+        """The digest of the document, extended once, which a TPM's bank must have the size for."""
+        digest, bank = self.initdata.digest, TPM_ALGORITHM
+        gap = None if self.initdata.algorithm == bank else (
+            f"a TPM binds an initdata document whose algorithm is {bank}")
+        event = Event("initdata: the digest of the document", digests={bank: digest})
+        return self.with_own(Register(
+            "PCR", INITDATA_PCR, None if gap else [[event]], gap, banks=(bank,),
+            changes="the initdata document, to the last byte"))
 
     def pcr4(self):
         return self.with_own(Register(

@@ -160,7 +160,7 @@ class Policies(Administered):
         key = base64.b64encode(self.tpm.spki()).decode()
         values = {"cvmroot-reference": 1, "attestation-keys": [key],
                   "pcrs": {"sha256": {str(number): {"fetch": [self.tpm.pcrs[number].hex()]}
-                                      for number in (4, 9, 11, 12)}}}
+                                      for number in (2, 4, 9, 11, 12)}}}
         self.attestation(policy.attestation_policy(values, "tpm"))
         self.resource(policy.resource_policy(values, "tpm", "default/luks/root"))
         self.fetch(401)
@@ -187,12 +187,12 @@ class Platforms(Administered):
         tee_roots.make(self.folder)
         self.start(roots=[self.folder])
 
-    def set_policies(self, tee):
+    def set_policies(self, tee, **more):
         values = {"cvmroot-reference": 1,
-                  "pcrs": {"sha256": {str(n): {"fetch": [ZERO]} for n in (4, 9, 11, 12)}},
+                  "pcrs": {"sha256": {str(n): {"fetch": [ZERO]} for n in (2, 4, 9, 11, 12)}},
                   "tdx": {"mrtd": ["22" * 48],
                           "rtmrs": {str(n): {"fetch": [RTMRS[n].hex()]} for n in (1, 2)}},
-                  "snp": {"measurement": ["11" * 48], "kernel-hashes": True}}
+                  "snp": {"measurement": ["11" * 48], "kernel-hashes": True}, **more}
         self.attestation(policy.attestation_policy(values, tee))
         self.resource(policy.resource_policy(values, tee))
         self.post("reference-value", rvps.message(values, tee))
@@ -218,6 +218,17 @@ class Platforms(Administered):
         debugged = b"\1" + bytes(7)
         self.ask("tdx", lambda d: simulate.tdx(self.folder, d, rtmrs=RTMRS, attributes=debugged),
                  401)
+
+    def test_initdata(self):
+        """What the machine was started with counts, whether its document is sent or not."""
+        digest, other = b"\x77" * 32, b"\x78" * 32
+        for tee, make in (("snp", lambda d, bound: simulate.snp(self.folder, d, host_data=bound)),
+                          ("tdx", lambda d, bound: simulate.tdx(self.folder, d, rtmrs=RTMRS,
+                                                                config_id=bound))):
+            with self.subTest(tee):
+                self.set_policies(tee, initdata=digest.hex())
+                for bound, status in ((digest, 200), (other, 401), (b"", 401)):
+                    self.ask(tee, lambda d, make=make, bound=bound: make(d, bound), status)
 
     def test_azure(self):
         for tee in ("az-snp-vtpm", "az-tdx-vtpm"):

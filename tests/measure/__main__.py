@@ -11,6 +11,7 @@ from case import CASES, Skip
 
 # Each registers its cases.
 MODULES = (
+    "bound",
     "evidence",
     "launch",
     "logs",

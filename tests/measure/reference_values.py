@@ -861,11 +861,15 @@ def refusals(folder):
                             (b"keys = 1\n", "keys is a table, not 1"),
                             (b"[keys]\nproviders = 1\n", "providers is a list, not 1"),
                             (b"[keys]\nproviders = [1]\n", "providers is a list of names"),
+                            (b'[keys]\nproviders = "tpm2"\n', "providers is a list, not 'tpm2'"),
+                            (b"[keys]\nproviders = ['other']\n", "are some of tpm2, kbs"),
+                            (b"[keys]\nproviders = ['kbs', 'kbs']\n", "each once"),
+                            (b"[root]\ngrow = 'no'\n", "grow is true or false, not 'no'"),
                             (b"[keys]\nproviders = []\n", "providers is a list of names"),
                             (b"[keys]\nrule = 'some'\n", "rule is one of any, all, not 'some'"),
                             (b"[root]\ngrow = 1\n", "grow is true or false, not 1"),
                             (b"initdata = 'a'\n", "initdata is a table, not 'a'"),
-                            (b'[initdata]\npath = "/a"\n', "give the one in the document")):
+                            (b'[initdata]\npath = "/a"\n', "give the document with --initdata")):
         refused(pattern, "--uki", write_uki(folder, config=config))
     need_equal(reference_of("--uki", write_uki(folder, config=b'[initdata]\npath = "/a"\n'),
                             "--config", folder / "other.toml")["events"]["config"],
@@ -915,15 +919,15 @@ def nothing_unbound(folder):
         for some in ["--pcrs", "4,9,11,12,13,15"], ["--pcrs", "4,11,12,13,15"]:
             refused(r"no section \.cmdline", "--uki", no_line, *policy, "tpm", *some)
             refused(r"no section \.initrd", "--uki", no_initrd, *given, *policy, "tpm", *some)
-        for tee, pcrs in (("tpm", "4,12,13,15"), ("az-snp-vtpm", "9,12,15"), ("tpm", "4,11,12,15"),
-                          ("tpm", "4,9,11,13")):
-            refused("leave command line or initrd to whoever writes the disk: name PCR 12, 9 or 13,"
-                    " and 4 with 9 or 11$", "--uki", good, *policy, tee, "--pcrs", pcrs)
+        for tee, pcrs in (("tpm", "2,4,12,13,15"), ("az-snp-vtpm", "2,9,12,15"),
+                          ("tpm", "2,4,11,12,15"), ("tpm", "2,4,9,11,13"), ("tpm", "4,9,11,12")):
+            refused("leave drivers, command line or initrd to the host: name PCR 2 .*, 12, 9 or "
+                    "13, and 4 with 9 or 11", "--uki", good, *policy, tee, "--pcrs", pcrs)
         refused(".", "--uki", good, *policy, "snp")
         refused(".", "--uki", good, *policy, "tdx")
     # PCR 15 is zero in a policy whether it is named or not.
     status, text, error = measure("--uki", good, "--format", "resource-policy", "--tee", "tpm",
-                                  "--pcrs", "4,9,11,12")
+                                  "--pcrs", "2,4,9,11,12")
     need(status == 0 and re.search(r"pcr15 in \[\s+\"" + "00" * 32 + r"\",\s+\]", text),
          f"PCR 15, not named: {error}{text}")
     # What is not known is not named.
