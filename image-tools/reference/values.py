@@ -133,7 +133,7 @@ class Values:
         self.initdata = initdata
         self.given = given or {}
         self.pcrs = [*self.early_pcrs(), self.pcr9(), self.pcr11(),
-                     *map(self.zero_pcr, (12, 13, 15))]
+                     *map(self.zero_pcr, self.zero_pcrs())]
         self.rtmrs = [self.rtmr1(), self.rtmr2(), self.rtmr3()]
 
     # --- What cvmroot measures ---
@@ -232,9 +232,14 @@ class Values:
                         changes="kernel, os-release, command line, initrd, the configuration and "
                         "the manifest in it; the phase of the boot")
 
+    def zero_pcrs(self):
+        # Shim measures its keys into PCR 14: named only where cvmroot's events make it ours.
+        return (12, 13, *([14] if 14 in self.settings.pcrs.values() else []), CLOSED_PCR)
+
     def zero_pcr(self, number):
         changes = {12: "a command line, credentials or addons from outside of the UKI",
                    13: "system extensions from outside of the UKI",
+                   14: "keys of shim, if that starts the UKI",
                    15: "cvmroot itself, once it has the key"}[number]
         # PCR 15 gets more of the running system: its machine ID, its file systems.
         return self.with_own(Register("PCR", number, [[]], later_gap=number == CLOSED_PCR,

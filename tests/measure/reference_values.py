@@ -408,6 +408,12 @@ def own_events(folder):
                [extend("sha256", *hashes("sha256", line, whole, b"cvmroot:leave"))],
                "PCR 9 after the boot")
     need_equal(reference["events"]["providers"], ["kbs", "tpm2"], "providers")
+    need("14" not in reference["pcrs"]["sha256"], "PCR 14 is named, which may hold keys of shim")
+    other = reference_of("--uki", write_uki(folder, config=b"[measure]\nleave = 14\n"))
+    need_equal(pcr(other, 14, "fetch"), ["00" * 32], "PCR 14 when a key is asked for")
+    need_equal(pcr(other, 14, "booted"), [extend("sha256", *hashes("sha256", b"cvmroot:leave"))],
+               "PCR 14 after the boot")
+    path = write_uki(folder, config=config)
 
     key, number = bytes(range(64)), "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
     word = f"cryptsetup:root:{number}"
