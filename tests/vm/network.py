@@ -263,7 +263,7 @@ def whole_chain(name, suite):
         config.write_text("[root]\ngrow = true\n" + broker_config(broker, 120))
         lab.bake("--config", config)
         shutil.rmtree(lab.tree)
-        reference = measured.predict(lab, "--image", lab.disk)
+        reference = measured.predict(lab, "--image", lab.disk, "--tee", "tpm")
         lab.chain_machine = Machine(lab.folder / "vm", [Drive(lab.disk)], lab.tpm, firmware=True,
                                     processors=2, network=True)
         first = lab.power_on_networked(port)

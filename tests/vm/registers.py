@@ -14,7 +14,7 @@ from boots import STATUS
 from machine import note, require
 from measured import (EVIDENCE_WITH_LOGS, FETCH, VERIFY_LOG, after_overlay, check_claims,
                       digests_of, replay, run_result, words)
-from platforms import MEASUREMENT, RESOURCE, PlatformLab
+from platforms import MEASUREMENT, RESOURCE, SNP, PlatformLab
 from scenario import scenario
 
 sys.path.append(str(artefacts.ROOT / "tests" / "broker"))
@@ -135,9 +135,10 @@ def check_verified(lab, results, how):
     """The same evidence by cvmroot verify: every claim holds, but for what no verifier can know."""
     uuid, key = disk.luks_uuid(lab.disk), lab.recover_keys()[1]
     digest = hmac.digest(key, f"cryptsetup:root:{uuid}".encode(), "sha384")
-    program = {"booted": [lab.begin[1].hex()]}
+    program, before = {"booted": [lab.begin[1].hex()]}, {"fetch": [lab.begin[2].hex()]}
     reference = {
-        "cvmroot-reference": 1, "tdx": {"mrtd": [MEASUREMENT], "rtmrs": {"1": program}},
+        "cvmroot-reference": 1, "tee": ["tdx"],
+        "tdx": {"mrtd": [MEASUREMENT], "rtmrs": {"1": program, "2": before}},
         "events": {**digests_of(lab), "providers": ["kbs"], "how": [how], "epoch": [1]},
         "volume": {"uuid": [uuid], "volume-key": {"sha384": [digest.hex()]}}}
     check_claims(lab, results, reference, how, {"encrypted"} if how == "reopened" else set(),
@@ -190,3 +191,26 @@ def tdx_measured(name):
         lab.refuse(r"cvmroot: .*RTMR 2: Input/output error.*", timeout=120)
         require(broker.results("resource") == ["ok", "refused"] * 2 + ["ok"],
                 f"the broker's log has {broker.events('resource')}")
+
+
+@scenario()
+def snp_measured(name):
+    """
+    A machine without registers: its log stands alone, and the machine's own report vouches for it
+    when it is asked for later.
+    """
+    lab = PlatformLab(name, "snp", SNP)
+    lab.extra = after_overlay("run=" + EVIDENCE_WITH_LOGS)
+    with lab.serve():
+        lab.write_config()
+        results = lab.boot_checked()
+    uuid, key = disk.luks_uuid(lab.disk), lab.recover_keys()[1]
+    digest = hmac.digest(key, f"cryptsetup:root:{uuid}".encode(), "sha384")
+    reference = {
+        "cvmroot-reference": 1, "tee": ["snp"],
+        "snp": {"measurement": [MEASUREMENT], "kernel-hashes": True},
+        "events": {**digests_of(lab), "providers": ["kbs"], "how": ["fresh"], "epoch": [1]},
+        "volume": {"uuid": [uuid], "volume-key": {"sha384": [digest.hex()]}}}
+    # Nothing is closed where no secret can be bound to a register.
+    check_claims(lab, results, reference, "fresh", {"closed"},
+                 "--root", lab.broker.roots / "snp-ark.pem")
