@@ -39,6 +39,8 @@ TDX_POLICY = {"tdx": {"mrtd": [MEASUREMENT], "rtmrs": {"2": [MEASUREMENT]}}}
 class PlatformLab(Lab):
     """A small image whose only key is the broker's, on a simulated platform."""
 
+    logs_checked = 0
+
     def __init__(self, name, platform, simulator=(), options=""):
         super().__init__(name)
         self.platform = platform
@@ -50,7 +52,6 @@ class PlatformLab(Lab):
         self.extra = {}
         self.network = True
         self.deadline = 120
-        self.logs_checked = 0
         self.make_image(content=4 * MIB, size=24 * MIB)
 
     def serve(self, policy=None):
