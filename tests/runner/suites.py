@@ -140,7 +140,8 @@ def load_vm():
     program = [sys.executable, str(ROOT / "tests" / "vm")]
     # The longest first, so that none of them is left to run alone in the end.
     tests = sorted(cases(program), key=lambda test: -test.timeout)
-    return Suite("vm", tests, jobs=2, prepare=Test("prepare", program + ["--prepare"], 900))
+    # One more than the processors of a small machine: some wait for a network that is away.
+    return Suite("vm", tests, jobs=3, prepare=Test("prepare", program + ["--prepare"], 900))
 
 
 SUITES = {"checks": load_checks, "unit": load_unit, "s390x": load_s390x, "power": load_power,
