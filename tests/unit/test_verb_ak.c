@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "swtpm.h"
+#include "verb_run.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -22,33 +23,12 @@ int __wrap_tpm_open(struct tpm **ret)
 /* Run it, and give back what it printed; the caller frees. */
 static char *run_verb(struct swtpm *swtpm, const char *const *words, int *ret_code)
 {
-	char *argv[8] = {};
-	int saved, argc = 0;
-	FILE *file = tmpfile();
 	char *text;
-	size_t size;
 
-	for (; words[argc]; argc++)
-		argv[argc] = strdup(words[argc]);
-	assert_non_null(file);
-	fflush(stdout);
-	saved = dup(STDOUT_FILENO);
-	dup2(fileno(file), STDOUT_FILENO);
 	the_swtpm = swtpm;
-	/* glibc's way to say that this is another command line. */
-	optind = 0;
-	*ret_code = verb_ak.run(argc, argv);
-	fflush(stdout);
-	dup2(saved, STDOUT_FILENO);
-	close(saved);
+	text = verb_run(&verb_ak, words, ret_code);
 	if (!swtpm->tpm)
 		swtpm_connect(swtpm);
-	assert_int_equal(lseek(fileno(file), 0, SEEK_SET), 0);
-	assert_int_equal(file_read_all_fd(fileno(file), MIB, &text, &size), 0);
-	fclose(file);
-	/* getopt_long() has put them into another order. */
-	while (argc > 0)
-		free(argv[--argc]);
 	return text;
 }
 #define RUN(swtpm, ret_code, ...)                                                                  \

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "swtpm.h"
+#include "verb_run.h"
 
 #include "base/error.h"
 #include "base/file.h"
@@ -80,31 +81,10 @@ int __wrap_tee_evidence(const struct tee_ops *tee, const struct tee_context *con
 /* Run it, and give back what it printed; the caller frees. */
 static char *run_verb(const char *tee, const char *nonce, int *ret_code)
 {
-	const char *const words[] = {"evidence", "--with-logs", "--tee", tee, "--nonce", nonce};
-	char *argv[ARRAY_SIZE(words) + 1] = {};
-	FILE *file = tmpfile();
-	char *text;
-	size_t size;
-	int saved;
+	const char *const words[] = {"evidence", "--with-logs", "--tee", tee,
+				     "--nonce",	 nonce,		NULL};
 
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		argv[i] = strdup(words[i]);
-	assert_non_null(file);
-	fflush(stdout);
-	saved = dup(STDOUT_FILENO);
-	dup2(fileno(file), STDOUT_FILENO);
-	optind = 0;
-	*ret_code = verb_evidence.run(ARRAY_SIZE(words), argv);
-	fflush(stdout);
-	dup2(saved, STDOUT_FILENO);
-	close(saved);
-	assert_int_equal(lseek(fileno(file), 0, SEEK_SET), 0);
-	assert_int_equal(file_read_all_fd(fileno(file), MIB, &text, &size), 0);
-	fclose(file);
-	/* getopt_long() has put them into another order. */
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		free(argv[i]);
-	return text;
+	return verb_run(&verb_evidence, words, ret_code);
 }
 
 static int setup(void **state)
