@@ -24,8 +24,8 @@ def select(arguments):
         if arguments and name not in wanted:
             continue
         suite = suites.load(name)
-        if name not in arguments:
-            suite.keep([a.split("/", 1)[1] for a in arguments if a.startswith(name + "/")])
+        suite.keep([] if name in arguments else
+                   [a.split("/", 1)[1] for a in arguments if a.startswith(name + "/")])
         selected.append(suite)
     return selected
 

@@ -98,6 +98,20 @@ def counts_text(counts):
     return f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped"
 
 
+def table_row(suite, test):
+    """What a test printed of itself: "row: ", "expected: ", "seen: "."""
+    text = log_text(suite, test) if log_path(suite, test).exists() else ""
+    found = dict(re.findall(r"^(row|expected|seen): (.*)$", text, re.MULTILINE))
+    return test.name, found.get("expected", "-"), found.get("seen", "not run to its end")
+
+
+def say_table(suite):
+    lines = [("ROW", "EXPECTED", "SEEN")] + [table_row(suite, test) for test in suite.tests]
+    widths = [max(len(line[column]) for line in lines) for column in range(2)]
+    for line in lines:
+        say(f"{line[0]:{widths[0]}}  {line[1]:{widths[1]}}  {line[2]}")
+
+
 def run_suite(suite):
     say(f"== {suite.name}")
     shutil.rmtree(LOGS / suite.name, ignore_errors=True)
@@ -106,6 +120,8 @@ def run_suite(suite):
     else:
         with concurrent.futures.ThreadPoolExecutor(suite.jobs) as pool:
             counts = collections.Counter(pool.map(lambda t: run_test(suite, t), suite.tests))
+    if suite.table:
+        say_table(suite)
     say(counts_text(counts))
     return counts
 

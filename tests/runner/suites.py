@@ -22,12 +22,18 @@ S390X = ROOT / "build-s390x"
 S390X_ENVIRONMENT = {"CVMROOT_EMULATED": "1"}
 
 
+# tests/run --full, --weakened
+FULL = bool(os.environ.get("CVMROOT_TEST_FULL"))
+WEAKENED = bool(os.environ.get("CVMROOT_TEST_WEAKENED"))
+
+
 @dataclasses.dataclass
 class Test:
     name: str
     command: list
     timeout: int  # seconds
     environment: dict = dataclasses.field(default_factory=dict)
+    full: bool = False  # runs with --full, or when it is named; CI has no time for it
 
 
 @dataclasses.dataclass
@@ -36,10 +42,12 @@ class Suite:
     tests: list
     jobs: int = 1
     prepare: Test | None = None  # runs first; when it fails, so does every test
+    table: bool = False  # each test's row, what was expected and what was seen, in the end
 
     def keep(self, names):
-        """Keep only the tests named; none named keeps all."""
+        """Keep only the tests named; none named keeps all that this run has time for."""
         if not names:
+            self.tests = [test for test in self.tests if FULL or not test.full]
             return
         known = {test.name for test in self.tests}
         for name in names:
@@ -110,12 +118,15 @@ def load_power():
     return Suite("power", tests, jobs=2)
 
 
-def cases(program):
-    """The tests that a program names, with their seconds, when asked to --list."""
-    lines = subprocess.run(program + ["--list"], check=True, stdout=subprocess.PIPE, text=True)
+def cases(program, listing="--list"):
+    """
+    The tests that a program names, with their seconds, when asked to list them; "full" behind
+    these marks one that a short run leaves out.
+    """
+    lines = subprocess.run(program + [listing], check=True, stdout=subprocess.PIPE, text=True)
     for line in lines.stdout.splitlines():
-        name, timeout = line.split()
-        yield Test(name, program + [name], int(timeout))
+        name, timeout, *full = line.split()
+        yield Test(name, program + [name], int(timeout), full=full == ["full"])
 
 
 def load_broker():
@@ -136,6 +147,18 @@ def load_measure():
     return Suite("measure", tests, jobs=2)
 
 
+def load_attack():
+    """Each attack on the release binary; with --weakened on programs without the defence."""
+    program = [sys.executable, str(ROOT / "tests" / "attack")]
+    prepare = Test("prepare", program + ["--prepare"], 900)
+    tests = sorted(cases(program, "--list-weakened" if WEAKENED else "--list"),
+                   key=lambda test: test.name)
+    if WEAKENED:
+        for test in tests:
+            test.command.insert(-1, "--weakened")
+    return Suite("attack", tests, jobs=3, prepare=prepare, table=True)
+
+
 def load_vm():
     program = [sys.executable, str(ROOT / "tests" / "vm")]
     # The longest first, so that none of them is left to run alone in the end.
@@ -145,7 +168,7 @@ def load_vm():
 
 
 SUITES = {"checks": load_checks, "unit": load_unit, "s390x": load_s390x, "power": load_power,
-          "broker": load_broker, "measure": load_measure, "vm": load_vm}
+          "broker": load_broker, "measure": load_measure, "attack": load_attack, "vm": load_vm}
 
 
 def load(name):

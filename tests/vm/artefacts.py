@@ -20,6 +20,9 @@ CVMROOT = BUILD / "src" / "cli" / "cvmroot"
 GUEST = BUILD / "tests" / "vm" / "guest"
 TEE_SIM = BUILD / "tests" / "tee-sim" / "tee-sim"
 WORK = BUILD / "vm-work"
+# What is laid over the initrd of a boot in a run without a defence: see tests/attack.
+PROGRAM = None
+OVERLAY = {}
 CACHE = pathlib.Path(os.environ.get("CVMROOT_CACHE") or "/var/cache/cvmroot")
 
 # Stock programs that a rescue boot puts beside the initrd.
@@ -189,3 +192,8 @@ def guest_overlay():
     return {"vmtest/guest": (GUEST.read_bytes(), 0o755)}
 
 
+def weakened_overlay():
+    files = dict(OVERLAY)
+    if PROGRAM:
+        files["usr/bin/cvmroot"] = (PROGRAM.read_bytes(), 0o755)
+    return files

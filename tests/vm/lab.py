@@ -138,6 +138,7 @@ class Lab:
         files["etc/cvmroot/cvmroot.toml"] = self.config.encode()
         files["etc/cvmroot/root.manifest"] = self.manifest.read_bytes()
         files.update(extra or {})
+        files.update(artefacts.weakened_overlay())
         base = self.suite.network_initrd if self.network else self.suite.initrd
         return cpio.append(base, self.folder / "initrd", files)
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""The attack suite: --list, --list-weakened, --prepare, or [--weakened] and the name of one."""
+
+import shutil
+import sys
+
+import rows
+from rows import ATTACKS, Skip
+import artefacts
+import headers
+import machine
+import scenario
+
+# Each registers its attacks.
+MODULES = (headers,)
+SKIP_STATUS = 77
+
+
+def prepare():
+    """What the attacks in virtual machines need, made before the first of them is timed."""
+    artefacts.WORK.mkdir(parents=True, exist_ok=True)
+    suite = artefacts.kernel_and_initrd("trixie")
+    machine.note(f"kernel and initrd in {suite.folder}; accelerator {machine.accelerator()}")
+
+
+def withstand(name, attacked):
+    """The attack must fail."""
+    try:
+        seen = attacked.function(name)
+    except AssertionError as error:
+        print(f"{type(error).__name__}: {error}")
+        return 1, f"SUCCESS of the attack: {str(error).splitlines()[0]}"
+    return 0, seen
+
+
+def succumb(name, attacked):
+    """The attack must have success, for the reason that is known beforehand."""
+    rows.weaken(attacked)
+    try:
+        seen = attacked.function(name)
+    except AssertionError as error:
+        print(f"{type(error).__name__}: {error}")
+        if rows.re.search(attacked.red, str(error)):
+            return 0, f"red: {str(error).splitlines()[0]}"
+        return 1, f"red, but not as {attacked.red!r}: {str(error).splitlines()[0]}"
+    return 1, f"still withstood without the defence: {seen}"
+
+
+def run(name, weakened):
+    attacked = ATTACKS[name]
+    print(f"row: {attacked.row}")
+    print(f"expected: {'red without the defence' if weakened else attacked.expected}")
+    try:
+        status, seen = (succumb if weakened else withstand)(name, attacked)
+    except (Skip, scenario.Skip) as reason:
+        print(reason)
+        return SKIP_STATUS
+    print(f"seen: {seen}")
+    if status == 0:
+        # A failed attack's disks and logs stay for whoever looks into it.
+        shutil.rmtree(artefacts.WORK / name, ignore_errors=True)
+    return status
+
+
+def main(arguments):
+    if arguments in (["--list"], ["--list-weakened"]):
+        for name, attacked in ATTACKS.items():
+            if arguments == ["--list"] or attacked.weaken is not None:
+                print(name, attacked.timeout)
+        return 0
+    if arguments == ["--prepare"]:
+        prepare()
+        return 0
+    return run(arguments[-1], arguments[0] == "--weakened")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
