@@ -8,8 +8,8 @@ import tempfile
 import answers
 import certificates
 import clocks
+import connections
 import exchange
-import network
 import release
 import storm
 import trustee
@@ -17,16 +17,15 @@ from case import CASES, Skip
 from surroundings import Surroundings
 
 # Each registers its cases.
-MODULES = (exchange, network, certificates, answers, clocks, storm, release, trustee)
+MODULES = (exchange, connections, certificates, answers, clocks, storm, release, trustee)
 SKIP_STATUS = 77
 
 
 def run(name):
-    function, _ = CASES[name]
     with tempfile.TemporaryDirectory(prefix="cvmroot-client-") as folder:
         surroundings = Surroundings(folder)
         try:
-            function(surroundings)
+            CASES[name].function(surroundings)
         except Skip as reason:
             print(f"skipped: {reason}")
             return SKIP_STATUS
@@ -42,9 +41,9 @@ def main(arguments):
     if arguments == ["--list"]:
         # The story of a user's own broker only where that is named.
         wanted = trustee.wanted()
-        for name, (_, timeout) in CASES.items():
-            if (name == trustee.NAME) == wanted:
-                print(name, timeout)
+        for name, known in CASES.items():
+            if (name == trustee.NAME) == wanted and not known.attack:
+                print(name, known.timeout)
         return 0
     if len(arguments) != 1 or arguments[0] not in CASES:
         print("usage: tests/client --list | CASE", file=sys.stderr)

@@ -7,8 +7,8 @@ from case import case, need, need_equal
 ONCE, AGAIN, UNTIL_DEADLINE = "once", "again", "until the deadline"
 
 
-def refuses(name, misbehaviour, how_often, sentence, step="auth"):
-    @case(name)
+def refuses(name, misbehaviour, how_often, sentence, step="auth", attack=False):
+    @case(name, attack=attack)
     def run(place):
         broker = place.broker(misbehaviour)
         deadline = 3 if how_often == UNTIL_DEADLINE else 30
@@ -58,7 +58,7 @@ refuses("502-page-of-a-proxy", "plain-error-body", UNTIL_DEADLINE, r"HTTP 502: t
                                                                    r"proxy in front of it, failed")
 refuses("503", "unavailable=99", UNTIL_DEADLINE,
         r"HTTP 503: the broker is not ready, or overloaded")
-refuses("redirect", "redirect", ONCE, r"HTTP 307: redirects are not followed; .*")
+refuses("redirect", "redirect", ONCE, r"HTTP 307: redirects are not followed; .*", attack=True)
 
 # What is not the protocol.
 for part, in_auth in (("bad-json", True), ("not-object", True), ("duplicate-keys", True)):
@@ -75,10 +75,10 @@ refuses("unknown-hash", "hash=md5", ONCE,
         r"the challenge asks for a hash algorithm that was not offered")
 refuses("truncated", "truncate@resource", UNTIL_DEADLINE, r"answer: cut short after \d+ bytes",
         "resource")
-refuses("oversized", "oversize", ONCE, r"answer: longer than 65536 bytes")
+refuses("oversized", "oversize", ONCE, r"answer: longer than 65536 bytes", attack=True)
 refuses("oversized-resource", "oversize@resource", ONCE, r"answer: longer than \d+ bytes",
-        "resource")
-refuses("endless", "endless", ONCE, r"answer: longer than 65536 bytes")
+        "resource", attack=True)
+refuses("endless", "endless", ONCE, r"answer: longer than 65536 bytes", attack=True)
 refuses("wrong-nonce", "wrong-nonce", AGAIN, r"HTTP 401 AttestationError .*", "attest")
 refuses("session-never-lasts", "session-expires=resource:always", AGAIN,
         r"HTTP 401 TokenNotFound .*", "resource")
@@ -88,7 +88,8 @@ refuses("wrong-tag", "wrong-tag", ONCE,
         r"the encrypted resource was changed on the way: its authentication tag is wrong",
         "resource")
 refuses("wrong-key", "wrong-key", ONCE,
-        r"the resource was encrypted for another key than the one that was attested", "resource")
+        r"the resource was encrypted for another key than the one that was attested", "resource",
+        attack=True)
 refuses("unknown-alg", "alg=dir", ONCE, r"the resource is not encrypted with \"alg\" .*",
         "resource")
 refuses("unknown-enc", "enc=A128GCM", ONCE, r"the resource is not encrypted with \"enc\" .*",
@@ -111,7 +112,7 @@ def retry_after_deadline(place):
     need(result.seconds < 5, "it waited in vain")
 
 
-@case("replay")
+@case("replay", attack=True)
 def replay(place):
     """The answer that another client got before."""
     broker = place.broker("replay")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """Servers that are not the one of the configuration."""
 
+import subprocess
+
 from case import case, need, need_equal
 
 
@@ -11,11 +13,23 @@ def refused_at_once(place, broker, sentence, *more, **options):
     need_equal(broker.log(), [], "requests that arrived")
 
 
-@case("wrong-ca")
+@case("wrong-ca", attack=True)
 def wrong_ca(place):
     refused_at_once(place, place.broker(),
                     r"the server's certificate was not issued by the CA of the configuration .*",
                     ca="other-ca.pem")
+
+
+@case("self-signed", attack=True)
+def self_signed(place):
+    """For the right name."""
+    made = place.pki / "self-signed"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=broker", "-addext",
+                    "subjectAltName=DNS:localhost", "-keyout", f"{made}.key", "-out",
+                    f"{made}.pem"], check=True, stderr=subprocess.DEVNULL)
+    refused_at_once(place, place.broker(certificate="self-signed"),
+                    r"the server's certificate was not issued by the CA of the configuration .*")
 
 
 @case("expired-certificate")
@@ -25,7 +39,7 @@ def expired(place):
                     r"clock says .*certificate-dates = false")
 
 
-@case("hostname-mismatch")
+@case("hostname-mismatch", attack=True)
 def mismatch(place):
     refused_at_once(place, place.broker(certificate="wrong-name"),
                     r"the server's certificate is for another name than \"localhost\"")
@@ -40,12 +54,12 @@ def wrong_pin(place):
                     "--kbs-pin", pin)
 
 
-@case("plain-http")
+@case("plain-http", attack=True)
 def plain_http(place):
     """There is no way to do without TLS."""
-    result = place.fetch("http://localhost:1")
-    need(result.code in (1, 2) and "https://" in result.err, "http:// is not refused")
     broker = place.broker(options=["--plain"])
+    result = place.fetch(broker.url.replace("https://", "http://"))
+    place.refused(result, r"http://localhost:\d+: the URL of a key broker begins with https://")
     result = place.fetch(broker, deadline=3)
     place.refused(result, r"gave up .*: auth: TLS: .*")
     need_equal(broker.log(), [], "requests that arrived")

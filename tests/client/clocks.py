@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""Clients whose clock is a year wrong."""
+"""Clients whose clock is years wrong, or jumps."""
 
 import datetime
 
-from case import case, need
+from case import case, need, need_equal
 from surroundings import ROOT
 
 SHIM = ROOT / "build" / "tests" / "client" / "libwrong_clock.so"
 YEAR = 365 * 86400
 
 
-def wrong_clock(seconds):
-    """The command in front of a client that gives it another time of day."""
-    return ["env", f"LD_PRELOAD={SHIM}", f"WRONG_CLOCK_SECONDS={seconds}"]
+def wrong_clock(seconds, step=0):
+    """The command in front of a client that gives it another time of day, further off by @step
+    seconds each time that it asks."""
+    return ["env", f"LD_PRELOAD={SHIM}", f"WRONG_CLOCK_SECONDS={seconds}",
+            f"WRONG_CLOCK_STEP={step}"]
 
 
 def said_year(seconds):
@@ -30,7 +32,7 @@ certificate-dates = {dates}
 """)
 
 
-@case("clock-ahead")
+@case("clock-ahead", attack=True)
 def ahead(place):
     """The certificates hold for ten years: a year more changes nothing, the cookie's end nor the
     token's either."""
@@ -41,7 +43,7 @@ def ahead(place):
                               before=wrong_clock(YEAR)))
 
 
-@case("clock-behind")
+@case("clock-behind", attack=True)
 def behind(place):
     """The certificates are not valid yet: the rule on certificate dates decides, nothing else."""
     broker = place.broker()
@@ -55,7 +57,7 @@ def behind(place):
                               before=wrong_clock(-YEAR)))
 
 
-@case("clock-and-expired")
+@case("clock-and-expired", attack=True)
 def expired(place):
     """Without the dates an expired certificate passes; another CA's never does."""
     broker = place.broker(certificate="expired")
@@ -71,9 +73,27 @@ def expired(place):
     place.refused(place.fetch(None, *text, deadline=10), r".*: auth: TLS: .* not issued by .*")
 
 
-@case("clock-retry-after")
+@case("clock-retry-after", attack=True)
 def retry_after(place):
     for seconds in (YEAR, -YEAR):
         broker = place.broker("unavailable=1:1")
         place.fetched(place.fetch(None, *config(place, broker, "false"), deadline=15,
                                   before=wrong_clock(seconds)))
+
+
+@case("clock-jumps", attack=True)
+def jumps(place):
+    """By a day, whenever the time is asked for: the deadline, the waits and the session last as
+    long as they should."""
+    for step in (86400, -86400):
+        broker = place.broker("unavailable=1:2")
+        result = place.fetch(None, *config(place, broker, "false"), deadline=15,
+                             before=wrong_clock(0, step))
+        place.fetched(result)
+        need(2 <= result.seconds < 15, f"it waited for {result.seconds:.1f} s, not 2 s")
+        need_equal(broker.count("auth"), 2, "requests for a challenge")
+        broker = place.broker("blackhole")
+        result = place.fetch(None, *config(place, broker, "false"), deadline=3,
+                             before=wrong_clock(0, step))
+        place.refused(result, r"gave up after \d s: .*")
+        need(2 <= result.seconds < 4.5, f"it gave up after {result.seconds:.1f} s, not 3 s")

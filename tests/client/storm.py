@@ -49,7 +49,7 @@ class Client:
         out = self.process.stdout.read()
         self.process.stdout.close()
         self.process.stderr.close()
-        return wait(self.process, 10) == 0 and out == secret
+        return wait(self.process, 10)[0] == 0 and out == secret
 
 
 def read_ready(selector, seconds):

@@ -4,9 +4,11 @@
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import secrets
+import select
 import signal
 import subprocess
 import time
@@ -21,6 +23,7 @@ RELEASE = ROOT / "build" / "src" / "cli" / "cvmroot"
 BROKER = ["/usr/bin/python3", str(ROOT / "tests" / "broker")]
 RESOURCE = "kbs:///default/luks/root"
 LATE = 8  # seconds over its deadline at which a client counts as hanging
+MEMORY = 64 << 20  # bytes that no client needs, whatever it is answered
 
 
 @dataclasses.dataclass
@@ -30,6 +33,7 @@ class Result:
     out: bytes
     err: str
     seconds: float
+    memory: int  # bytes at its most
 
 
 class Broker:
@@ -66,6 +70,12 @@ class Broker:
 
 
 class Surroundings:
+    """The client is the one of @program, with the evidence of @tee, which brokers @accept."""
+    program = PROGRAM
+    tee = ("--tee", "sample")
+    accept = ("--allow-sample",)
+    front = ()  # a command in front of each client
+
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.pki = self.folder / "pki"
@@ -83,7 +93,7 @@ class Surroundings:
         self.count += 1
         folder = self.folder / f"broker-{self.count}"
         folder.mkdir()
-        command = [*BROKER, "serve", "--allow-sample",
+        command = [*BROKER, "serve", *self.accept,
                    "--certificate", str(self.pki / f"{certificate}.pem"),
                    "--key", str(self.pki / f"{certificate}.key"),
                    "--resource", f"default/luks/root={self.secret_file}", *options]
@@ -93,9 +103,9 @@ class Surroundings:
         self.stack.callback(broker.stop)
         return broker
 
-    def command(self, server, *more, deadline=4, ca="ca.pem", resource=RESOURCE, program=PROGRAM):
+    def command(self, server, *more, deadline=4, ca="ca.pem", resource=RESOURCE, program=None):
         """@server: a broker or a URL; None when @more says which."""
-        command = [str(program), "fetch", "--tee", "sample", "--deadline", str(deadline)]
+        command = [str(program or self.program), "fetch", *self.tee, "--deadline", str(deadline)]
         if server is not None:
             url = server.url if isinstance(server, Broker) else server
             command += ["--kbs-url", url, "--kbs-ca", str(self.pki / ca)]
@@ -103,7 +113,8 @@ class Surroundings:
 
     def fetch(self, server, *more, deadline=4, before=(), **options):
         """Run one client. @before: a command in front, which runs it somewhere else."""
-        command = [*before, *self.command(server, *more, deadline=deadline, **options)]
+        command = [*self.front, *before,
+                   *self.command(server, *more, deadline=deadline, **options)]
         return self.run(command, deadline)
 
     def run(self, command, deadline):
@@ -112,11 +123,12 @@ class Surroundings:
         with open(out, "wb") as out_stream, open(err, "wb") as err_stream:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out_stream,
                                        stderr=err_stream)
-        code = wait(process, deadline + LATE)
+        code, memory = wait(process, deadline + LATE)
         seconds = time.monotonic() - start
-        result = Result(code, out.read_bytes(), err.read_text(errors="replace"), seconds)
+        result = Result(code, out.read_bytes(), err.read_text(errors="replace"), seconds, memory)
         print(f"exit {result.code} after {seconds:.2f} s: {result.err.strip()}", flush=True)
         need(self.secret not in err.read_bytes(), "the secret is in the messages")
+        need(memory < MEMORY, f"the client took {memory >> 20} MiB of memory")
         return result
 
     def fetched(self, result):
@@ -138,10 +150,15 @@ class Surroundings:
 
 
 def wait(process, seconds):
-    """Exit code of a child; AssertionError when it does not end in time."""
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
+    """
+    Exit code of a child, and the most memory that it, or one of its own, took; AssertionError when
+    it does not end in time.
+    """
+    with open(os.pidfd_open(process.pid), "rb") as ended:
+        late = not select.select([ended], [], [], seconds)[0]
+    if late:
         process.kill()
-        process.wait()
-        raise AssertionError(f"the client still ran after {seconds} s") from None
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    need(not late, f"the client still ran after {seconds} s")
+    return process.returncode, used.ru_maxrss << 10

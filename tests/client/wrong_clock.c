@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 /*
- * Preloaded into a client: the time of day is off by WRONG_CLOCK_SECONDS. Other clocks, and what
- * sleeps by them, are left alone, which faketime(1) does not manage.
+ * Preloaded into a client: the time of day is off by WRONG_CLOCK_SECONDS, and by WRONG_CLOCK_STEP
+ * more each time that it is asked for. Other clocks, and what sleeps by them, are left alone, which
+ * faketime(1) does not manage.
  */
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -12,11 +13,18 @@
 /* They take the place of libc's, whose headers say more about their arguments. */
 #define EXPORT __attribute__((visibility("default")))
 
-static time_t offset(void)
+static time_t number(const char *name)
 {
-	const char *text = getenv("WRONG_CLOCK_SECONDS");
+	const char *text = getenv(name);
 
 	return text ? strtol(text, NULL, 10) : 0;
+}
+
+static time_t offset(void)
+{
+	static time_t steps;
+
+	return number("WRONG_CLOCK_SECONDS") + number("WRONG_CLOCK_STEP") * steps++;
 }
 
 EXPORT int clock_gettime(clockid_t clock, struct timespec *ret)

@@ -2,10 +2,13 @@
 """Servers that cannot be reached, or that are slow."""
 
 import pathlib
+import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 
 from case import Skip, case, need
 
@@ -25,7 +28,7 @@ def refused_connection(place):
                           r"Connection refused")
 
 
-@case("blackhole")
+@case("blackhole", attack=True)
 def blackhole(place):
     """A queue of connections that is full drops the next ones without a word."""
     with socket.socket() as listener:
@@ -40,6 +43,19 @@ def blackhole(place):
             one.close()
     place.refused(result, r"gave up after 3 s: \S+: auth: connection: no answer within 3 s")
     need(result.seconds < 4.5, "late")
+
+
+@case("blackhole-opened", attack=True)
+def blackhole_opened(place):
+    """The broker is there and silent, until it is let to speak: nothing else was asked meanwhile."""
+    broker = place.broker()
+    broker.process.send_signal(signal.SIGSTOP)
+    threading.Timer(15, broker.process.send_signal, [signal.SIGCONT]).start()
+    result = place.fetch(broker, deadline=40)
+    place.fetched(result)
+    need(re.match(r"cvmroot: https://localhost:\d+: auth: TLS: the handshake was not finished "
+                  r"within 10 s; going on in \d+ s", result.err), "it did not wait")
+    need(result.seconds >= 15, "it had the secret before the broker spoke")
 
 
 @case("no-handshake")
@@ -66,7 +82,7 @@ def closes_instead(place):
     place.refused(result, r"gave up .*: resource: answer: the connection was lost before it came")
 
 
-@case("slow-bytes")
+@case("slow-bytes", attack=True)
 def slow_bytes(place):
     """A byte a second, for hours."""
     result = place.fetch(place.broker("slow@auth"), deadline=3)
@@ -74,7 +90,7 @@ def slow_bytes(place):
     need(result.seconds < 4.5, "late")
 
 
-@case("slow-body", 90)
+@case("slow-body", 90, attack=True)
 def slow_body(place):
     """Over the deadline of the request even where that of the exchange is far away."""
     result = place.fetch(place.broker("slow@auth"), deadline=40)
