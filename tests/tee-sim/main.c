@@ -27,7 +27,8 @@ static const char usage[] =
 	"  --broken-rtmr N       extending it fails\n"
 	"  --ccel FILE           of tdx_guest: the event log of its firmware\n"
 	"  --snp-version N       of SEV-SNP's report (3)\n"
-	"  --bad-signature       sign, then change a bit of the signature\n";
+	"  --bad-signature       sign, then change a bit of the signature\n"
+	"  --report-data HEX     of tsm: sign this, whatever is asked for, as an old report does\n";
 
 struct options {
 	struct sim sim;
@@ -178,13 +179,25 @@ static void make_report(const struct options *options, const char *path)
 	}
 }
 
+static void serve_tsm(const struct options *options)
+{
+	uint8_t report_data[REPORT_DATA_SIZE];
+	struct sim sim = options->sim;
+
+	check(options->provider, "--provider is missing");
+	if (options->report_data) {
+		bytes_parse_hex(options->report_data, report_data, sizeof(report_data));
+		sim.stale = report_data;
+	}
+	tsm_serve(&sim, tsm_find_provider(options->provider), options->target);
+}
+
 static void run(const char *verb, const struct options *options, const char *path)
 {
 	if (strcmp(verb, "make-report") == 0) {
 		make_report(options, path);
 	} else if (strcmp(verb, "tsm") == 0) {
-		check(options->provider, "--provider is missing");
-		tsm_serve(&options->sim, tsm_find_provider(options->provider), options->target);
+		serve_tsm(options);
 	} else if (strcmp(verb, "sev-guest") == 0) {
 		sev_guest_serve(&options->sim);
 	} else if (strcmp(verb, "azure") == 0) {

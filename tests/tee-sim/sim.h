@@ -28,6 +28,7 @@ struct sim {
 	bool measurements;		   /* of TDX: serve the registers as files, too */
 	const char *ccel;		   /* firmware's event log to show, a file; or NULL */
 	bool bad_signature;		   /* one bit of each report is changed after signing */
+	const uint8_t *stale; /* report data signed instead of what is asked; or NULL */
 };
 
 __attribute__((format(printf, 1, 2), noreturn)) void die(const char *format, ...);

@@ -302,7 +302,8 @@ static int make_report(struct entry *entry)
 	bytes_free(&entry->outblob);
 	bytes_free(&entry->auxblob);
 	memcpy(report_data, entry->inblob, entry->inblob_size);
-	tsm.provider->report(tsm.sim, report_data, &entry->outblob);
+	tsm.provider->report(tsm.sim, tsm.sim->stale ? tsm.sim->stale : report_data,
+			     &entry->outblob);
 	if (tsm.provider->auxiliary)
 		tsm.provider->auxiliary(tsm.sim, &entry->auxblob);
 	entry->generated = entry->written;
