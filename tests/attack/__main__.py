@@ -11,9 +11,12 @@ import fetching
 import headers
 import machine
 import scenario
+import second_fetch
+import switches
+import unlocking
 
 # Each registers its attacks.
-MODULES = (fetching, headers)
+MODULES = (fetching, headers, second_fetch, switches, unlocking)
 SKIP_STATUS = 77
 
 

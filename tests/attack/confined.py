@@ -20,9 +20,10 @@ import uuid
 import artefacts
 import disk
 import rows
+from broker import make_pki, make_roots
 from case import CASES
 from disk import MIB
-from surroundings import BROKER, RESOURCE, Surroundings
+from surroundings import RESOURCE, Surroundings
 
 CONFINE = pathlib.Path(__file__).with_name("confine")
 # Loop devices are one pool for the whole machine; the unit tests take this lock, too.
@@ -44,14 +45,17 @@ class Guest(Surroundings):
             (self.confined / name).mkdir(parents=True)
         (self.confined / "etc/initrd-release").touch()
         (self.confined / "console").touch()
-        subprocess.run([*BROKER, "make-roots", str(self.confined / "keys")], check=True)
-        self.accept = ("--roots", str(self.confined / "keys"))
+        self.roots = make_roots()
+        self.accept = ("--roots", str(self.roots))
         self.simulate()
         self.said = ""
 
+    def make_pki(self):
+        self.pki = make_pki()
+
     def simulate(self, *words, device=""):
         """From here on the simulator gets these words, and the machine has that disk."""
-        words = " ".join(("tsm", "--provider", "sev_guest", *words))
+        words = " ".join(("tsm", "--provider", "sev_guest", "--keys", str(self.roots), *words))
         self.front = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
                       f"TEE_SIM={artefacts.TEE_SIM}", str(CONFINE), str(self.confined), words,
                       device]
@@ -111,21 +115,22 @@ def loop_device(path):
 class Image:
     """A small image on a disk, whose only key is that of a broker."""
 
-    def __init__(self, place):
+    def __init__(self, place, files=()):
+        """@files: {path in the root: content} of the image."""
         self.place = place
         self.disk = place.folder / "disk"
         self.filesystem = place.folder / "image.fs"
-        self.broker = None
         tree = place.folder / "tree"
         disk.write_tree(tree, "/bin/true", MIB, 0)
+        for path, content in dict(files).items():
+            (tree / path).write_text(content)
         disk.make_filesystem(self.filesystem, tree, 8 * MIB, str(uuid.uuid4()))
         shutil.rmtree(tree)
         disk.make_disk(self.disk, self.filesystem)
         disk.run(rows.RELEASE, "manifest", "--output",
                  place.confined / "etc/cvmroot/root.manifest", self.filesystem)
 
-    def configure(self, broker):
-        self.broker = broker
+    def configure(self, broker, resource=RESOURCE):
         (self.place.confined / "etc/cvmroot/cvmroot.toml").write_text(f"""
 [root]
 partition = "/dev/root-disk"
@@ -135,7 +140,7 @@ providers = ["kbs"]
 url = "{broker.url}"
 ca = '''
 {(self.place.pki / "ca.pem").read_text()}'''
-resource = "{RESOURCE}"
+resource = "{resource}"
 deadline-seconds = 10
 """, encoding="utf-8")
 

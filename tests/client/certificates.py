@@ -23,12 +23,12 @@ def wrong_ca(place):
 @case("self-signed", attack=True)
 def self_signed(place):
     """For the right name."""
-    made = place.pki / "self-signed"
+    made = place.folder / "self-signed"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=broker", "-addext",
                     "subjectAltName=DNS:localhost", "-keyout", f"{made}.key", "-out",
                     f"{made}.pem"], check=True, stderr=subprocess.DEVNULL)
-    refused_at_once(place, place.broker(certificate="self-signed"),
+    refused_at_once(place, place.broker(certificate=made),
                     r"the server's certificate was not issued by the CA of the configuration .*")
 
 

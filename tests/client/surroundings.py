@@ -23,7 +23,6 @@ RELEASE = ROOT / "build" / "src" / "cli" / "cvmroot"
 BROKER = ["/usr/bin/python3", str(ROOT / "tests" / "broker")]
 RESOURCE = "kbs:///default/luks/root"
 LATE = 8  # seconds over its deadline at which a client counts as hanging
-MEMORY = 64 << 20  # bytes that no client needs, whatever it is answered
 
 
 @dataclasses.dataclass
@@ -75,6 +74,7 @@ class Surroundings:
     tee = ("--tee", "sample")
     accept = ("--allow-sample",)
     front = ()  # a command in front of each client
+    memory = 64 << 20  # bytes that no client needs, whatever it is answered
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -84,6 +84,9 @@ class Surroundings:
         self.secret_file.write_bytes(self.secret)
         self.stack = contextlib.ExitStack()
         self.count = 0
+        self.make_pki()
+
+    def make_pki(self):
         subprocess.run([*BROKER, "make-pki", str(self.pki)], check=True)
 
     def close(self):
@@ -128,7 +131,7 @@ class Surroundings:
         result = Result(code, out.read_bytes(), err.read_text(errors="replace"), seconds, memory)
         print(f"exit {result.code} after {seconds:.2f} s: {result.err.strip()}", flush=True)
         need(self.secret not in err.read_bytes(), "the secret is in the messages")
-        need(memory < MEMORY, f"the client took {memory >> 20} MiB of memory")
+        need(memory < self.memory, f"the client took {memory >> 20} MiB of memory")
         return result
 
     def fetched(self, result):

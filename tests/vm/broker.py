@@ -36,6 +36,14 @@ def make_once(name, verb, *options):
     return folder
 
 
+def make_pki():
+    return make_once("pki", "make-pki", "--name", NAME, "--address", ADDRESS_6)
+
+
+def make_roots():
+    return make_once("roots", "make-roots")
+
+
 class Broker:
     """
     A broker with one resource and a policy, in a folder of its own. Use as a context: it serves
@@ -45,8 +53,7 @@ class Broker:
     def __init__(self, folder, resource, secret, policy=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.pki = make_once("pki", "make-pki", "--name", NAME, "--address", ADDRESS_6)
-        self.roots = make_once("roots", "make-roots")
+        self.pki, self.roots = make_pki(), make_roots()
         self.resource = resource
         self.secret = self.folder / "secret"
         self.secret.write_bytes(secret)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""Rows 15, 21, 26: disks that the host has prepared, and a machine whose key is a broker's."""
+
+import base64
+import hmac
+import os
+import struct
+import subprocess
+import uuid
+
+import disk
+from confined import Image, guest, loop_device
+from headers import rewrite
+from rows import attack, need, program
+
+FACTS_LABEL, KEY_LABEL = b"cvmroot-facts-v1", b"cvmroot header v1"
+CIPHER = b"aes-xts-plain64"
+
+
+# ---- 15 ----
+
+@attack(15, "only the configured broker is asked, only for the configured resource",
+        weaken="kbs-token", red="the root was unlocked")
+def token_of_the_disk(name):
+    """The host's own disk, whole and authentic, whose token names the broker that has its key."""
+    with guest(name) as place:
+        known = place.folder / "known"
+        known.write_bytes(os.urandom(32))
+        hosts = place.broker(options=["--resource", f"default/hosts/key={known}"])
+        image = Image(place)
+        image.configure(hosts, "kbs:///default/hosts/key")
+        image.unlocked(image.boot())
+        token = disk.token(disk.luks_metadata(image.disk), "kbs")
+        need((token["trustee.kbs.url"], token["trustee.kbs.resource"])
+             == (hosts.url, "kbs:///default/hosts/key"), f"the disk has the token {token}")
+        asked = len(hosts.log())
+
+        broker = place.broker()
+        image.configure(broker)
+        image.refused(image.boot(), r"the passphrase does not open keyslot 0")
+        need(len(hosts.log()) == asked, "the host's broker was asked")
+        paths = [line["path"] for line in broker.log() if line["event"] == "resource"]
+        need(paths == ["/kbs/v0/resource/default/luks/root"], f"the broker was asked for {paths}")
+        return place.said
+
+
+@attack(15, "not read")
+def crypttab_of_the_disk(name):
+    """In the image's root, where a boot without cvmroot would look. Nothing to take out: there is
+    no code that reads it."""
+    need(b"crypttab" not in program().read_bytes(), "the program knows of crypttab")
+    with guest(name) as place:
+        image = Image(place, {"etc/crypttab": "root /dev/null /dev/zero plain,cipher=null\n"})
+        broker = place.broker()
+        image.configure(broker)
+        for _ in range(2):
+            image.unlocked(image.boot())
+        segment = disk.luks_metadata(image.disk)["segments"]["0"]
+        need(segment["encryption"] == CIPHER.decode(), f"encrypted with {segment['encryption']}")
+        return "encrypted and unlocked as without it"
+
+
+# ---- 21 ----
+
+def hkdf(secret, label):
+    """RFC 5869 with SHA-256, no salt, one block."""
+    key = hmac.digest(bytes(32), secret, "sha256")
+    return hmac.digest(key, label + b"\x01", "sha256")
+
+
+def facts(metadata, identity, fingerprint):
+    """What the MAC of keyslot 0 covers; all of it is known to the host."""
+    epoch = int(disk.token(metadata, "cvmroot")["epoch"])
+    segment = metadata["segments"]["0"]
+    return (FACTS_LABEL + struct.pack("<IIQQII", 0, segment["sector_size"],
+                                      int(segment["offset"]), epoch, 64, 0)
+            + uuid.UUID(identity).bytes + CIPHER.ljust(32, b"\0") + fingerprint)
+
+
+@attack(21, "the MAC says nothing about a guess", weaken="mac-of-passphrase",
+        red="the MAC confirms a guess of the passphrase")
+def guess_by_mac(name):
+    """Somebody has put a passphrase that can be guessed where a key should be."""
+    passphrase = b"correct horse"
+    with guest(name) as place:
+        place.secret_file.write_bytes(passphrase)
+        place.secret = passphrase
+        place.memory = 1 << 30  # for the slow KDF that a passphrase gets
+        image = Image(place)
+        image.configure(place.broker())
+        image.unlocked(image.boot())
+        metadata = disk.luks_metadata(image.disk)
+        key = disk.volume_key(image.disk, passphrase, place.folder)
+        # Of the volume key; a TPM's log shows it to everybody.
+        word = f"cryptsetup:root:{disk.luks_uuid(image.disk)}".encode()
+        covered = facts(metadata, disk.luks_uuid(image.disk), hmac.digest(key, word, "sha256"))
+        mac = bytes.fromhex(disk.token(metadata, "cvmroot")["macs"]["0"])
+
+        def holds(secret):
+            return hmac.digest(hkdf(secret, KEY_LABEL), covered, "sha256") == mac
+
+        need(not holds(passphrase), "the MAC confirms a guess of the passphrase without its KDF")
+        # Else the comparison above would have compared something else.
+        need(holds(passphrase + key), "the MAC is not the one of passphrase and volume key")
+        kdf = metadata["keyslots"]["0"]["kdf"]
+        need(kdf["type"] == "argon2id" or kdf["iterations"] >= 100000, f"a fast KDF: {kdf}")
+        return f"keyed with the volume key, too, which only {kdf['type']} gives out"
+
+
+@attack(21, "refused")
+def only_a_passphrase(name):
+    """The one keyslot left is an owner's, for a passphrase that the host knows by now. No defence
+    to take out: without a MAC nothing could be compared."""
+    with guest(name) as place:
+        image = Image(place)
+        image.configure(place.broker())
+        image.unlocked(image.boot())
+        recovery = place.folder / "recovery"
+        recovery.write_bytes(b"known to the host")
+        with loop_device(image.disk) as device:
+            subprocess.run(["cryptsetup", "luksAddKey", "--batch-mode", "--pbkdf", "pbkdf2",
+                            "--pbkdf-force-iterations", "1000", "--key-file",
+                            str(place.secret_file), device, str(recovery)], check=True)
+
+        def leave_one(metadata):
+            del metadata["keyslots"]["0"]
+            metadata["digests"]["0"]["keyslots"] = ["1"]
+            for token in metadata["tokens"].values():
+                token["keyslots"] = ["1"] if token["type"] == "kbs" else []
+
+        rewrite(image.disk, leave_one)
+        image.refused(image.boot(), r"keyslot 1 was not made by cvmroot: the header holds no MAC")
+        return place.said
+
+
+# ---- 26 ----
+
+MOST = (1 << 31) - 1
+SALT = base64.b64encode(bytes(32)).decode()
+
+
+def change_keyslot(**members):
+    return lambda metadata: metadata["keyslots"]["0"]["kdf"].update(members)
+
+
+def give_argon2(metadata):
+    metadata["keyslots"]["0"]["kdf"] = {"type": "argon2id", "time": 4, "memory": 4 << 20,
+                                        "cpus": 4, "salt": SALT}
+
+
+def change_digest(metadata):
+    metadata["digests"]["0"]["iterations"] = MOST
+
+
+COSTS = (
+    (change_keyslot(iterations=MOST), r"keyslot 0 has a pbkdf2 cost outside of"),
+    (change_digest, r"digest 0 has a pbkdf2 cost outside of"),
+    (give_argon2, r"keyslot 0 has an argon2 cost of more than 1 GiB"),
+)
+
+
+@attack(26, "refused before a KDF runs", weaken="kdf-cost", red="the client still ran")
+def kdf_costs(name):
+    """2^31 iterations of pbkdf2 in keyslot and digest; argon2 with 4 GiB."""
+    with guest(name) as place:
+        image = Image(place)
+        broker = place.broker()
+        image.configure(broker)
+        image.unlocked(image.boot())
+        good = disk.copy(image.disk, place.folder / "good")
+        asked = len(broker.log())
+        for change, sentence in COSTS:
+            disk.copy(good, image.disk)
+            rewrite(image.disk, change)
+            image.refused(image.boot(deadline=5), sentence)
+            need(len(broker.log()) == asked, "the broker was asked first")
+        return place.said
