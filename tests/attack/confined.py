@@ -74,6 +74,8 @@ class Guest(Surroundings):
 @contextlib.contextmanager
 def guest(name):
     """A folder of its own for the attack of this name, and a Guest in it."""
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        raise rows.Skip("a machine in namespaces needs root and /dev/fuse")
     artefacts.WORK.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=artefacts.WORK) as folder:
         place = Guest(folder)
