@@ -123,7 +123,7 @@ def check_units():
     for folder in "units", "dracut-module":
         for path in (ROOT / folder).rglob("*"):
             text = path.read_text(encoding="utf-8") if path.is_file() else ""
-            need("ConditionKernelCommandLine" not in text and "/proc/cmdline" not in text,
+            need(not re.search("ConditionKernelCommandLine|/proc/cmdline|getarg", text),
                  f"{path.name} looks at the kernel's command line")
 
 
