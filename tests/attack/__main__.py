@@ -7,12 +7,13 @@ import sys
 import rows
 from rows import ATTACKS, Skip
 import artefacts
+import documents
 import headers
 import machine
 import scenario
 
 # Each registers its attacks.
-MODULES = (headers,)
+MODULES = (documents, headers)
 SKIP_STATUS = 77
 
 
