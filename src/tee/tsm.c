@@ -91,6 +91,7 @@ static int read_text(const struct entry *entry, const char *attribute,
 		return r;
 	if (size > 0 && data[size - 1] == '\n')
 		size--;
+	/* analyze: core.NonNullParamChecker: what was read is there, be it no byte */
 	if (memchr(data, '\0', size))
 		return fail(-EBADMSG, "%s of the kernel's report interface is malformed",
 			    attribute);
