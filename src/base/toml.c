@@ -46,6 +46,7 @@ static int grow(void *array, size_t count, size_t element_size)
 	if (!grown)
 		return -ENOMEM;
 	*pointer = grown;
+	/* analyze: -Wanalyzer-malloc-leak: the caller has it, by a pointer of another type */
 	return 0;
 }
 

@@ -408,7 +408,7 @@ int scan_integer(struct toml_scan *scan, int64_t *ret)
 {
 	bool negative = scan_peek(scan, 0) == '-';
 	bool sign = negative || scan_peek(scan, 0) == '+';
-	int64_t number;
+	int64_t number = 0;
 	int r;
 
 	if (scan_peek(scan, 0) == '0' && (scan_peek(scan, 1) == 'o' || scan_peek(scan, 1) == 'b'))

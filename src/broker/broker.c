@@ -124,6 +124,7 @@ static void join_sentences(const struct fetch *fetch, char *ret, size_t size)
 	for (size_t i = 0; i < fetch->servers_count; i++) {
 		const struct server *server = &fetch->servers[i];
 		size_t share = (size - used) / (fetch->servers_count - i);
+		/* analyze: core.NullDereference: each server of the list was given one to ask */
 		int n = snprintf(ret + used, share, "%s%s: %s", i > 0 ? "; " : "",
 				 server->exchange.server->url,
 				 server->sentence[0] ? server->sentence : "was not asked");
@@ -137,7 +138,7 @@ static int wait_for_next_round(struct fetch *fetch)
 {
 	const struct broker_options *options = fetch->options;
 	char sentence[FAIL_SENTENCE_SIZE];
-	int64_t now = broker_clock_ms(), until;
+	int64_t now = broker_clock_ms(), until = now;
 	uint32_t random;
 	int r = random_bytes(&random, sizeof(random));
 

@@ -220,7 +220,7 @@ int message_read_challenge(const char *text, size_t size, struct challenge *ret)
 {
 	cleanup(json_decrefp) json_t *json = NULL;
 	struct challenge challenge = {};
-	json_t *nonce;
+	json_t *nonce = NULL;
 	const struct json_member table[] = {{"nonce", JSON_STRING, true, &nonce}};
 	int r = json_parse(text, size, CHALLENGE_SIZE_LIMIT, &json);
 
@@ -243,7 +243,7 @@ int message_read_challenge(const char *text, size_t size, struct challenge *ret)
 int message_read_token(const char *text, size_t size)
 {
 	cleanup(json_decrefp) json_t *json = NULL;
-	json_t *token;
+	json_t *token = NULL;
 	const struct json_member table[] = {{"token", JSON_STRING, true, &token}};
 	int r = json_parse(text, size, TOKEN_SIZE_LIMIT, &json);
 

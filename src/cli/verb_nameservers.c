@@ -50,7 +50,7 @@ static int read_links(struct nameservers *ret)
 static int update(char **written)
 {
 	cleanup(freep) char *text = NULL;
-	struct nameservers servers;
+	struct nameservers servers = {};
 	size_t size;
 	int r;
 

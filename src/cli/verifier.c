@@ -113,6 +113,8 @@ static int verify(const struct arguments *arguments, struct verify_result *ret)
 	input.evidence = evidence;
 	input.evidence_size = strlen(evidence);
 	input.reference = reference;
+	/* analyze: core.NonNullParamChecker: file_load_text() returns nothing above zero */
+	/* analyze: -Wanalyzer-null-argument: file_load_text() returns nothing above zero */
 	input.reference_size = strlen(reference);
 	return verify_evidence(&input, ret);
 }

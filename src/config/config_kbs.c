@@ -69,6 +69,7 @@ static struct config_server *add_server(struct config *config, const char *table
 		(config->servers_count - at) * sizeof(server));
 	config->servers[at] = server;
 	config->servers_count++;
+	/* analyze: -Wanalyzer-malloc-leak: the name is in the list, which the caller owns */
 	return &config->servers[at];
 }
 

@@ -105,7 +105,7 @@ static int check_reply(const char *text, size_t size)
 int service_extend(int fd, unsigned int pcr, const char *text)
 {
 	char reply[REPLY_LIMIT];
-	size_t size;
+	size_t size = 0;
 	int r = send_call(fd, pcr, text);
 
 	if (r == 0)

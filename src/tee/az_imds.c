@@ -137,7 +137,7 @@ int az_td_quote_read(const char *answer, size_t size, uint8_t **ret, size_t *ret
 	cleanup(json_decrefp) json_t *json = NULL;
 	cleanup(freep) uint8_t *data = NULL;
 	json_t *value = NULL;
-	size_t data_size;
+	size_t data_size = 0;
 	int r = read_member(answer, size, "quote", &json, &value);
 
 	if (r == 0)

@@ -26,7 +26,7 @@ static int fetch_quote(const struct tee_context *context, const struct hcl_repor
 {
 	cleanup(freep) char *body = NULL, *answer = NULL;
 	cleanup(freep) uint8_t *quote = NULL;
-	size_t size, quote_size;
+	size_t size = 0, quote_size = 0;
 	int r = az_td_quote_ask(hcl->hardware, hcl->hardware_size, &body);
 
 	if (r == 0)
@@ -48,7 +48,7 @@ static int evidence(const struct tee_context *context, const struct tee_request 
 	cleanup(az_evidence_done) struct az_evidence parts = {};
 	struct vtpm_json_az form = {.quote = &parts.quote, .legacy = request->legacy};
 	cleanup(freep) uint8_t *quote = NULL;
-	size_t size;
+	size_t size = 0;
 	int r = az_collect(context, request, HCL_TDX, &parts);
 
 	if (r == 0)

@@ -211,7 +211,7 @@ static int read_exact(struct reader *reader, void *ret, size_t size)
 
 static int read_claims(struct reader *reader, struct cca_token *ret)
 {
-	struct reader nonce, personalization, measurement;
+	struct reader nonce = {}, personalization = {}, measurement = {};
 	struct member members[] = {
 		{.key = CLAIM_NONCE, .ret = &nonce},
 		{.key = CLAIM_PV, .ret = &personalization},

@@ -72,7 +72,7 @@ static int get_with_certs(int fd, const uint8_t report_data[static SNP_REPORT_DA
 
 	for (unsigned int try = 0; try < ATTEMPTS; try++) {
 		struct timespec pause = {.tv_nsec = (long)(PAUSE_MS * 1000000) << try};
-		uint32_t room;
+		uint32_t room = 0;
 
 		snp_ext_request_encode(report_data, 0, (uintptr_t)exchange->certs,
 				       exchange->certs_size, exchange->request);

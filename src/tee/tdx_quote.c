@@ -105,7 +105,7 @@ int tdx_quote_check(const struct tdx_quote *quote,
 int tdx_report_parse(const void *data, size_t size, struct tdx_report *ret)
 {
 	struct reader reader = reader_init(data, size);
-	struct tdx_report report;
+	struct tdx_report report = {};
 	uint8_t type;
 
 	if (size != TDX_REPORT_SIZE || reader_u8(&reader, &type) < 0 || type != REPORT_TYPE_TD ||

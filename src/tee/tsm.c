@@ -68,7 +68,7 @@ static int read_blob(const struct entry *entry, const char *attribute, size_t li
 		     size_t *ret_size)
 {
 	cleanup(closep) int fd = openat(entry->folder, attribute, O_RDONLY | O_CLOEXEC);
-	char *data;
+	char *data = NULL;
 	int r = fd < 0 ? -errno : file_read_all_fd(fd, limit, &data, ret_size);
 
 	if (r < 0)
@@ -84,13 +84,14 @@ static int read_text(const struct entry *entry, const char *attribute,
 		     char ret[static ATTRIBUTE_LIMIT + 1])
 {
 	cleanup(freep) uint8_t *data = NULL;
-	size_t size;
+	size_t size = 0;
 	int r = read_blob(entry, attribute, ATTRIBUTE_LIMIT, &data, &size);
 
 	if (r < 0)
 		return r;
 	if (size > 0 && data[size - 1] == '\n')
 		size--;
+	/* analyze: core.NonNullParamChecker: what was read is there, be it no byte */
 	if (memchr(data, '\0', size))
 		return fail(-EBADMSG, "%s of the kernel's report interface is malformed",
 			    attribute);
@@ -196,7 +197,7 @@ static int read_report(const struct entry *entry, struct tsm_report *ret)
 static int request(const struct entry *entry, const uint8_t inblob[static TSM_INBLOB_SIZE],
 		   struct tsm_report *ret)
 {
-	uint64_t before, after, writes = 1;
+	uint64_t before = 0, after = 0, writes = 1;
 	int r = read_number(entry, "generation", &before);
 
 	if (r == -ENOENT)

@@ -267,6 +267,7 @@ int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *
 		return r;
 	write.index = nv.tr;
 	write.buffer.size = (uint16_t)writer.size;
+	/* analyze: core.NonNullParamChecker: tpm_record_encode() has written into it */
 	memcpy(write.buffer.buffer, writer.data, writer.size);
 	return tpm_session_run(tpm, &command);
 }

@@ -38,6 +38,7 @@ static int sign(struct tpm *tpm, ESYS_TR key, const TPM2B_DATA *nonce, struct tp
 {
 	cleanup(esys_freep) TPMT_SIGNATURE *signature = NULL;
 	cleanup(esys_freep) TPM2B_ATTEST *attest = NULL;
+	/* analyze: legacyUninitvar: it takes the member of this name for the variable */
 	const TPMT_SIG_SCHEME scheme = {.scheme = TPM2_ALG_NULL};
 	TPML_PCR_SELECTION selection;
 	TSS2_RC rc;

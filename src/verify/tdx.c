@@ -85,7 +85,7 @@ static int check_platform(const struct quote_signature *parts, const struct cert
 	cleanup(freep) uint8_t *key = NULL;
 	struct signature signature = {SIGNATURE_ECDSA_P256, parts->qe_signature, POINT_SIZE};
 	const uint8_t *extension;
-	size_t size;
+	size_t size = 0;
 	int r = certificates_new(&chain);
 
 	if (r == 0)

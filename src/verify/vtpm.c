@@ -138,7 +138,7 @@ int tpm_check_evidence(const struct verify_input *input, const struct reference 
 	static const char signer[] = "by a TPM key that the reference names";
 	uint8_t key[KEY_LIMIT];
 	const uint8_t *signature;
-	size_t key_size, signature_size;
+	size_t key_size = 0, signature_size;
 	struct tpm_quote quote = {};
 	int r = json_read_object(document->evidence, table, ARRAY_SIZE(table), true);
 

@@ -7,6 +7,7 @@ import sys
 import rows
 from rows import ATTACKS, Skip
 import artefacts
+import documents
 import fetching
 import headers
 import machine
@@ -16,7 +17,7 @@ import switches
 import unlocking
 
 # Each registers its attacks.
-MODULES = (fetching, headers, second_fetch, switches, unlocking)
+MODULES = (documents, fetching, headers, second_fetch, switches, unlocking)
 SKIP_STATUS = 77
 
 

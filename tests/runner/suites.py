@@ -159,6 +159,11 @@ def load_attack():
     return Suite("attack", tests, jobs=3, prepare=prepare, table=True)
 
 
+def load_analyze():
+    """Static analysis: each tool over all sources, by itself on all processors."""
+    return Suite("analyze", list(cases([sys.executable, str(ROOT / "tests" / "analyze")])))
+
+
 def load_vm():
     program = [sys.executable, str(ROOT / "tests" / "vm")]
     # The longest first, so that none of them is left to run alone in the end.
@@ -167,8 +172,9 @@ def load_vm():
     return Suite("vm", tests, jobs=3, prepare=Test("prepare", program + ["--prepare"], 900))
 
 
-SUITES = {"checks": load_checks, "unit": load_unit, "s390x": load_s390x, "power": load_power,
-          "broker": load_broker, "measure": load_measure, "attack": load_attack, "vm": load_vm}
+SUITES = {"checks": load_checks, "analyze": load_analyze, "unit": load_unit, "s390x": load_s390x,
+          "power": load_power, "broker": load_broker, "measure": load_measure,
+          "attack": load_attack, "vm": load_vm}
 
 
 def load(name):

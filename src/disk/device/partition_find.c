@@ -167,6 +167,7 @@ static int find_name(const char *disk_name, unsigned int number, char **ret)
 
 	snprintf(path, sizeof(path), BLOCK_FOLDER "/%s", disk_name);
 	folder = opendir(path);
+	/* analyze: readdirCalled: no other thread has this folder, so readdir_r() is not needed */
 	while (folder && (entry = readdir(folder))) {
 		unsigned int other;
 
@@ -265,6 +266,7 @@ static int scan_disks(const struct wanted *wanted, struct found *found)
 
 	if (!folder)
 		return fail(-errno, "%s cannot be read: %s", BLOCK_FOLDER, strerror(errno));
+	/* analyze: readdirCalled: no other thread has this folder, so readdir_r() is not needed */
 	while (r == 0 && (entry = readdir(folder))) {
 		unsigned int number;
 

@@ -372,6 +372,7 @@ static int keep_areas(struct luks_header *header, const uint8_t *data, uint32_t 
 
 		if ((keyslots & 1U << i) == 0)
 			continue;
+		/* analyze: -Wanalyzer-malloc-leak: each area is another one, freed by its header */
 		area->data = malloc(LUKS_AREA_SIZE);
 		if (!area->data)
 			return -ENOMEM;

@@ -38,6 +38,7 @@ int extents_add(struct manifest *manifest, uint64_t offset, uint64_t length)
 			return -ENOMEM;
 		manifest->extents = grown;
 	}
+	/* analyze: core.NullDereference: the first one, at count zero, has made room */
 	manifest->extents[count] = (struct extent){.offset = offset, .length = length};
 	manifest->extents_count++;
 	return 0;
@@ -150,7 +151,7 @@ int extents_read(const char *path, struct manifest *manifest)
 {
 	cleanup(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	const struct extents_ops *ops = NULL;
-	uint64_t device_size;
+	uint64_t device_size = 0;
 	int r;
 
 	if (fd < 0)
@@ -165,6 +166,7 @@ int extents_read(const char *path, struct manifest *manifest)
 	if (r < 0)
 		return r;
 	for (size_t i = 0; !ops; i++)
+		/* analyze: core.CallAndMessage: the last of the table takes every type */
 		if (takes_type(table[i], manifest->fs_type))
 			ops = table[i];
 	manifest->chunk_size = MANIFEST_CHUNK_SIZE;

@@ -279,7 +279,7 @@ static int map_mounted(const char *path, struct manifest *manifest)
 
 static int extents_read_xfs(const char *path, uint64_t device_size, struct manifest *manifest)
 {
-	struct superblock superblock;
+	struct superblock superblock = {};
 	int r = read_superblock(path, &superblock);
 
 	if (r < 0)
