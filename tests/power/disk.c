@@ -92,6 +92,7 @@ struct disk *disk_new(uint64_t size)
 	disk->changed = take_memory(disk->pages, sizeof(*disk->changed));
 	disk->operations = take_memory(OPERATIONS_MAX, sizeof(*disk->operations));
 	disk->epoch = 1;
+	disk->tear = SECTOR_SIZE;
 	return disk;
 }
 
@@ -219,7 +220,7 @@ enum fate {
 static void apply_torn(struct disk *disk, const struct operation *operation)
 {
 	/* Of a large zeroing, tear runs of sectors: one by one would be as good, but slow. */
-	uint64_t unit = operation->size > MIB ? 64 * KIB : SECTOR_SIZE;
+	uint64_t unit = operation->size > MIB ? 64 * KIB : disk->tear;
 
 	for (uint64_t at = 0; at < operation->size; at += unit)
 		if (random_below(&disk->random, 2) == 0)
@@ -229,8 +230,8 @@ static void apply_torn(struct disk *disk, const struct operation *operation)
 
 static void apply(struct disk *disk, const struct operation *operation, enum fate fate)
 {
-	uint64_t sectors = operation->size / SECTOR_SIZE;
-	uint64_t middle = random_below(&disk->random, sectors + 1) * SECTOR_SIZE;
+	uint64_t units = operation->size / disk->tear;
+	uint64_t middle = random_below(&disk->random, units + 1) * disk->tear;
 	uint64_t from = fate == FATE_END ? middle : 0;
 	uint64_t to = fate == FATE_BEGINNING ? middle : operation->size;
 
@@ -307,21 +308,26 @@ static void count(struct disk *disk)
 		disk->off = true;
 }
 
+void disk_queue(struct disk *disk, const void *data, uint64_t size, uint64_t offset)
+{
+	if (disk->operations_count == OPERATIONS_MAX)
+		give_up("room for operations");
+	disk->operations[disk->operations_count++] =
+		(struct operation){.offset = offset, .size = size, .data = data};
+	change(disk, disk->current, data, size, offset);
+}
+
 static int simulated_change(struct disk *disk, const uint8_t *data, uint64_t size, uint64_t offset)
 {
 	uint8_t *copy = NULL;
 
 	if (disk->off || !valid(disk, data, size, offset))
 		return disk->off ? -EIO : -EINVAL;
-	if (disk->operations_count == OPERATIONS_MAX)
-		give_up("room for operations");
 	if (data) {
 		copy = arena_take(disk, size);
 		memcpy(copy, data, size);
 	}
-	disk->operations[disk->operations_count++] =
-		(struct operation){.offset = offset, .size = size, .data = copy};
-	change(disk, disk->current, copy, size, offset);
+	disk_queue(disk, copy, size, offset);
 	count(disk);
 	return disk->off ? -EIO : 0;
 }

@@ -4,9 +4,9 @@
  * the end is byte for byte the one of a conversion that was not cut.
  *
  *	power --list                                     names, one a line
- *	power NAME [--seed N] [--cuts N] [--image N] [--jobs N]
+ *	power NAME [--full] [--seed N] [--cuts N] [--image N] [--jobs N]
  *
- * Everything follows from the seed. Image I of a scenario can be run alone.
+ * With --full ten times as many. Everything follows from the seed. Image I of a scenario can be run alone.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +20,8 @@
 #define CUTS_PER_IMAGE 40
 #define JOBS_MAX       64
 /* Of all scenarios together, unless --cuts says how many. */
-#define CUTS_DEFAULT 8000
+#define CUTS_DEFAULT 10000
+#define CUTS_FULL    100000
 
 static const struct shape shapes[] = {
 	{"holes", "a few extents in half of the chunks", 17, 70, 50, 2, 5, 6, 4096, false, 3, 20},
@@ -40,9 +41,10 @@ static const struct shape shapes[] = {
 struct arguments {
 	const struct shape *shape;
 	uint64_t seed;
-	uint64_t cuts;
-	long image; /* only this one; -1: all */
+	uint64_t cuts; /* of this scenario; 0: its share */
+	long image;    /* only this one; -1: all */
 	unsigned int jobs;
+	bool full;
 };
 
 /* --- one conversion --- */
@@ -238,6 +240,8 @@ static int run(const struct arguments *arguments)
 		failed = run_jobs(arguments, &cuts);
 	printf("%s: %llu cuts%s\n", arguments->shape->name, (unsigned long long)cuts,
 	       failed ? ", FAILED" : ", each resumed to the result of an uncut run");
+	if (!failed)
+		printf("counted: %llu cuts\n", (unsigned long long)cuts);
 	return failed;
 }
 
@@ -245,8 +249,9 @@ static int run(const struct arguments *arguments)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: power --list\n"
-			"       power NAME [--seed N] [--cuts N] [--image N] [--jobs N]\n");
+	fprintf(stderr,
+		"usage: power --list\n"
+		"       power NAME [--full] [--seed N] [--cuts N] [--image N] [--jobs N]\n");
 	return 2;
 }
 
@@ -266,9 +271,13 @@ static const struct shape *find_shape(const char *name)
 }
 
 static const struct option options[] = {
-	{"list", no_argument, NULL, 'l'},	{"seed", required_argument, NULL, 's'},
-	{"cuts", required_argument, NULL, 'c'}, {"image", required_argument, NULL, 'i'},
-	{"jobs", required_argument, NULL, 'j'}, {},
+	{"list", no_argument, NULL, 'l'},
+	{"seed", required_argument, NULL, 's'},
+	{"cuts", required_argument, NULL, 'c'},
+	{"image", required_argument, NULL, 'i'},
+	{"jobs", required_argument, NULL, 'j'},
+	{"full", no_argument, NULL, 'f'},
+	{},
 };
 
 static bool set_argument(struct arguments *arguments, int option)
@@ -304,7 +313,9 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'l')
 			return list();
-		if (option == '?' || !set_argument(&arguments, option))
+		if (option == 'f')
+			arguments.full = true;
+		else if (option == '?' || !set_argument(&arguments, option))
 			return usage();
 	}
 	if (optind != argc - 1 || arguments.jobs == 0 || arguments.jobs > JOBS_MAX)
@@ -315,6 +326,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (arguments.cuts == 0)
-		arguments.cuts = CUTS_DEFAULT * arguments.shape->share / 100;
+		arguments.cuts =
+			(arguments.full ? CUTS_FULL : CUTS_DEFAULT) * arguments.shape->share / 100;
 	return run(&arguments);
 }
