@@ -4,17 +4,19 @@
  * none, all or some of the writes behind it, torn and in any order. Each time it does what the next
  * boot does with the disk, and demands that the root in the end is the image.
  *
- *	replay check FOLDER OFFSET SIZE [--seed N] [--cuts N]
- *	replay write FOLDER OFFSET SIZE [--seed N] FLUSH CUT FILE     the disk as that cut leaves it
- *	replay decrypt FOLDER OFFSET SIZE [--seed N] FLUSH CUT FILE   its root, decrypted
+ *	replay check FOLDER OFFSET SIZE CONVERTING DONE
+ *	replay write FOLDER OFFSET SIZE CONVERTING DONE FLUSH CUT FILE     the disk after that cut
+ *	replay decrypt FOLDER OFFSET SIZE CONVERTING DONE FLUSH CUT FILE   its root, decrypted
  *
  * In the folder: "pristine", the disk before that boot, with the root partition at OFFSET; "writes",
- * the log; "root.manifest"; "passphrase", of keyslot 0. Flush 0 is the disk before the boot. Of each
- * flush cut 0 keeps no write behind it, cut 1 all of them, and further ones are chosen by the seed.
+ * the log; "root.manifest"; "passphrase", of keyslot 0. CONVERTING and DONE are how many bytes the
+ * log had when the TPM was given that record. Flush 0 is the disk before the boot. Of each flush cut
+ * 0 keeps no write behind it, cut 1 all of them, and further ones, up to --cuts N, are chosen by
+ * --seed N.
  *
  * check prints for each state "state FLUSH CUT REMEMBERED ACTION": what the TPM may say at that
- * moment, and what the boot does. Where the file system was in use already ("mounted"), only header
- * and keyslot are checked; whoever called sees to the rest.
+ * moment, and what the boot does. Where the file system was in use already ("mounted"), only the
+ * header is checked; whoever called sees to the rest.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -31,6 +33,7 @@
 #include "write_log.h"
 
 #define MAPPING "root"
+#define FIXED	6 /* words of every command */
 
 struct arguments {
 	const char *folder;
@@ -38,6 +41,7 @@ struct arguments {
 	uint64_t size;
 	uint64_t seed;
 	unsigned int cuts;
+	uint64_t written[REMEMBERED_DONE + 1]; /* bytes of the log when the TPM got this record */
 };
 
 struct replay {
@@ -50,10 +54,6 @@ struct replay {
 	unsigned int flush;
 	size_t next; /* step behind it */
 	size_t end;  /* the next flush */
-
-	/* By what is durable. The TPM is written behind the flush that made it true. */
-	bool begun, just_begun;
-	bool done, just_done;
 };
 
 static _Noreturn void give_up(const char *sentence)
@@ -216,13 +216,41 @@ static void unload(struct replay *replay)
 
 /* --- one cut --- */
 
+/* The latest that the TPM has surely been told when the log has come to this step. */
+static enum remembered told_before(const struct replay *replay, size_t step)
+{
+	uint64_t bytes = step > 0 ? replay->log.steps[step - 1].end : 0;
+	enum remembered remembered = REMEMBERED_DONE;
+
+	while (remembered > REMEMBERED_NOTHING && replay->arguments.written[remembered] > bytes)
+		remembered--;
+	return remembered;
+}
+
+/*
+ * What the TPM may say at a cut. It is told between two flushes; where none of the writes between
+ * these is on the disk, it may not have been told yet.
+ */
+static enum remembered latest(const struct replay *replay)
+{
+	return told_before(replay, replay->end);
+}
+
+static enum remembered earliest(const struct replay *replay, unsigned int number)
+{
+	if (number > 0 || replay->next == 0)
+		return latest(replay);
+	return told_before(replay, replay->next - 1);
+}
+
 static void cut(struct replay *replay, unsigned int number)
 {
 	struct disk *disk = replay->image.disk;
 
 	disk_reset(disk);
 	/* dm-crypt shows the file system sectors of this size: it counts on whole ones. */
-	disk->tear = replay->done ? replay->image.conversion.sector_size : SECTOR_SIZE;
+	disk->tear = latest(replay) == REMEMBERED_DONE ? replay->image.conversion.sector_size
+						       : SECTOR_SIZE;
 	if (number == 0)
 		return;
 	queue_steps(replay);
@@ -333,7 +361,7 @@ static const char *const action_names[] = {
 /* Has the file system been written by its own kernel? Then it need not be the image any more. */
 static bool is_mounted(const struct replay *replay, unsigned int number)
 {
-	return replay->done && (!replay->just_done || number > 0);
+	return earliest(replay, number) == REMEMBERED_DONE;
 }
 
 static int decide(const struct replay *replay, enum remembered remembered, enum boot_action *ret)
@@ -364,41 +392,13 @@ static const char *try_boot(const struct replay *replay, unsigned int number,
 
 /* --- every cut --- */
 
-/* Where in the boot are we, by what is durable now? */
-static void find_stage(struct replay *replay)
-{
-	enum found found;
-	bool tail;
-
-	cut(replay, 0);
-	need(probe_tail(replay, &tail));
-	need(probe_front(replay, &found));
-	replay->just_begun = tail && !replay->begun;
-	replay->begun = replay->begun || tail;
-	replay->just_done = replay->begun && !replay->done && !tail && found == FOUND_LUKS;
-	replay->done = replay->done || replay->just_done;
-}
-
-/* May the TPM say this at the moment of the cut? It is written while no write is under way. */
-static bool may_be_remembered(const struct replay *replay, unsigned int number,
-			      enum remembered remembered)
-{
-	bool just_before = number == 0 && (replay->just_begun || replay->just_done);
-	enum remembered now = replay->done    ? REMEMBERED_DONE
-			      : replay->begun ? REMEMBERED_CONVERTING
-					      : REMEMBERED_NOTHING;
-
-	return remembered == now || (just_before && remembered + 1 == now);
-}
-
 static int check_cut(struct replay *replay, unsigned int number)
 {
-	for (int i = REMEMBERED_NOTHING; i <= REMEMBERED_DONE; i++) {
-		enum remembered remembered = (enum remembered)i;
+	enum remembered remembered = earliest(replay, number);
+
+	for (; remembered <= latest(replay); remembered++) {
 		const char *wrong;
 
-		if (!may_be_remembered(replay, number, remembered))
-			continue;
 		cut(replay, number);
 		wrong = try_boot(replay, number, remembered);
 		if (!wrong)
@@ -417,15 +417,10 @@ static int check(struct replay *replay)
 		/* Where nothing was written, all cuts are the same. */
 		unsigned int cuts = replay->next == replay->end ? 1 : replay->arguments.cuts;
 
-		find_stage(replay);
 		for (unsigned int number = 0; number < cuts; number++)
 			if (check_cut(replay, number) != 0)
 				return 1;
 	} while (advance(replay));
-	if (!replay->done) {
-		printf("FAILED: the log does not reach the end of the conversion\n");
-		return 1;
-	}
 	return 0;
 }
 
@@ -433,13 +428,9 @@ static int check(struct replay *replay)
 
 static void go_to(struct replay *replay, unsigned int wanted, unsigned int number)
 {
-	for (;;) {
-		find_stage(replay);
-		if (replay->flush == wanted)
-			break;
+	while (replay->flush < wanted)
 		if (!advance(replay))
 			give_up("the log has fewer flushes");
-	}
 	cut(replay, number);
 }
 
@@ -519,11 +510,13 @@ static bool parse(int argc, char **argv, struct arguments *arguments)
 		else
 			arguments->cuts = (unsigned int)strtoul(optarg, NULL, 10);
 	}
-	if (argc - optind < 4)
+	if (argc - optind < FIXED)
 		return false;
 	arguments->folder = argv[optind + 1];
 	arguments->offset = strtoull(argv[optind + 2], NULL, 10);
 	arguments->size = strtoull(argv[optind + 3], NULL, 10);
+	arguments->written[REMEMBERED_CONVERTING] = strtoull(argv[optind + 4], NULL, 10);
+	arguments->written[REMEMBERED_DONE] = strtoull(argv[optind + 5], NULL, 10);
 	return arguments->size % PAGE_SIZE == 0 && arguments->cuts > 0;
 }
 
@@ -538,10 +531,10 @@ int main(int argc, char **argv)
 	checks = strcmp(argv[optind], "check") == 0;
 	decrypts = strcmp(argv[optind], "decrypt") == 0;
 	if ((!checks && !decrypts && strcmp(argv[optind], "write") != 0) ||
-	    argc - optind != (checks ? 4 : 7))
+	    argc - optind != (checks ? FIXED : FIXED + 3))
 		return usage();
 	load(&replay);
-	status = checks ? check(&replay) : write_state(&replay, decrypts, argv + optind + 4);
+	status = checks ? check(&replay) : write_state(&replay, decrypts, argv + optind + FIXED);
 	unload(&replay);
 	return status;
 }

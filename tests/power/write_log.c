@@ -90,13 +90,17 @@ static int add_write(struct write_log *log, struct reader *reader, uint32_t sect
 static int read_step(struct write_log *log, struct reader *reader, uint32_t sector)
 {
 	struct entry entry;
+	size_t count = log->count;
 	int r = read_entry(reader, sector, &entry);
 
 	if (r < 0)
 		return r;
 	if (entry.flags & FLAG_FLUSH)
 		log->steps[log->count++] = (struct write_step){.flush = true};
-	return add_write(log, reader, sector, &entry);
+	r = add_write(log, reader, sector, &entry);
+	for (; r == 0 && count < log->count; count++)
+		log->steps[count].end = log->mapping_size - reader->left;
+	return r;
 }
 
 static int read_steps(struct write_log *log)

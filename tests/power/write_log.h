@@ -19,6 +19,7 @@ struct write_step {
 	uint64_t offset; /* bytes */
 	uint64_t size;
 	const uint8_t *data; /* NULL: zeros */
+	uint64_t end;	     /* bytes that the log had then */
 };
 
 struct write_log {

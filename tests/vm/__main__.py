@@ -8,6 +8,7 @@ import artefacts
 import boots
 import chain
 import faults
+import kills
 import machine
 import network
 import platforms
@@ -20,8 +21,8 @@ import signed
 from scenario import SCENARIOS, Skip
 
 # Each registers its scenarios.
-MODULES = (boots, faults, replay, refusals, chain, signed, platforms, providers, network, registers,
-           policies)
+MODULES = (boots, faults, kills, replay, refusals, chain, signed, platforms, providers, network,
+           registers, policies)
 SKIP_STATUS = 77
 
 

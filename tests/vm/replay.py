@@ -8,11 +8,12 @@ of its disks are booted.
 import base64
 import collections
 import subprocess
+import time
 
 import artefacts
 import disk
 from boots import check_first_boot, first_boot_orders
-from faults import SLOW, STARTED, finish_after_cut
+from faults import OPEN, SLOW, STARTED, finish_after_cut
 from lab import Lab
 from machine import Drive, note, require
 from scenario import FULL, scenario
@@ -31,6 +32,7 @@ class Recording:
 
     def __init__(self, lab):
         self.lab = lab
+        self.log = lab.folder / "writes"
         self.pristine = disk.copy(lab.disk, lab.folder / "pristine")
         self.tpms = {"nothing": lab.tpm.copy_to(lab.folder / "tpm-nothing")}
         self.run()
@@ -41,22 +43,39 @@ class Recording:
     def run(self):
         lab = self.lab
         marker = f"written_before_the_cut_{lab.seed}"
-        drive = Drive(lab.disk, bytes_per_second=SLOW, log=lab.folder / "writes")
+        drive = Drive(lab.disk, bytes_per_second=SLOW, log=self.log)
         with lab.machine(first_boot_orders(marker), [drive]).start() as boot:
-            # The record is written before this line, and again when the header is in front.
-            boot.wait_text(STARTED, 200)
+            self.told = [self.wait_record(boot, STARTED)]
             self.tpms["converting"] = lab.tpm.copy_to(lab.folder / "tpm-converting")
             require(disk.luks_metadata(lab.disk) is None, "the conversion was over too soon")
+            self.told.append(self.wait_record(boot, OPEN))
             boot.wait_end(300)
         require("end" in boot.results(), f"the root's program did not run:\n{boot.tail()}")
         self.tpms["done"] = lab.tpm.copy_to(lab.folder / "tpm-done")
         check_first_boot(lab, boot, marker)
 
+    def wait_record(self, boot, text):
+        """
+        The last that happens to the TPM before a line is that the record is written: what the log
+        had by then. Nothing is written to the disk between the two.
+        """
+        written = self.lab.tpm.written()
+        size = None
+        end = time.monotonic() + 300
+        while text.encode() not in boot.console:
+            require(time.monotonic() < end, f"no {text!r}:\n{boot.tail()}")
+            require(boot.run_for(0.001), f"the machine ended without {text!r}:\n{boot.tail()}")
+            now = self.lab.tpm.written()
+            if now not in (written, []):
+                written, size = now, self.log.stat().st_size
+        require(size is not None, f"the TPM was not written before {text!r}")
+        return size
+
     def replay(self, order, *words):
         start, size = disk.root_partition(self.pristine)
         result = subprocess.run(
-            [str(word) for word in (REPLAY, order, self.lab.folder, start, size, "--seed",
-                                    self.lab.seed, *words)],
+            [str(word) for word in (REPLAY, order, self.lab.folder, start, size, *self.told,
+                                    "--seed", self.lab.seed, *words)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         require(result.returncode == 0, "\n".join(result.stdout.splitlines()[-5:]))
         return result.stdout
