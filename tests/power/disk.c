@@ -93,12 +93,14 @@ struct disk *disk_new(uint64_t size)
 	disk->operations = take_memory(OPERATIONS_MAX, sizeof(*disk->operations));
 	disk->epoch = 1;
 	disk->tear = SECTOR_SIZE;
+	pthread_mutex_init(&disk->lock, NULL);
 	return disk;
 }
 
 void disk_free(struct disk *disk)
 {
 	munmap(disk->arena, ARENA_SIZE);
+	pthread_mutex_destroy(&disk->lock);
 	free(disk->current);
 	free(disk->durable);
 	free(disk->baked);
@@ -290,10 +292,8 @@ static bool valid(const struct disk *disk, const void *buffer, uint64_t size, ui
 	       end <= disk->pages * PAGE_SIZE;
 }
 
-static int simulated_read(void *context, void *ret, size_t size, uint64_t offset)
+static int read_now(const struct disk *disk, void *ret, size_t size, uint64_t offset)
 {
-	const struct disk *disk = context;
-
 	if (disk->off || !valid(disk, ret, size, offset))
 		return disk->off ? -EIO : -EINVAL;
 	disk_get(disk, ret, size, offset);
@@ -317,7 +317,7 @@ void disk_queue(struct disk *disk, const void *data, uint64_t size, uint64_t off
 	change(disk, disk->current, data, size, offset);
 }
 
-static int simulated_change(struct disk *disk, const uint8_t *data, uint64_t size, uint64_t offset)
+static int change_now(struct disk *disk, const uint8_t *data, uint64_t size, uint64_t offset)
 {
 	uint8_t *copy = NULL;
 
@@ -332,20 +332,8 @@ static int simulated_change(struct disk *disk, const uint8_t *data, uint64_t siz
 	return disk->off ? -EIO : 0;
 }
 
-static int simulated_write(void *context, const void *data, size_t size, uint64_t offset)
+static int flush_now(struct disk *disk)
 {
-	return simulated_change(context, data, size, offset);
-}
-
-static int simulated_zero(void *context, uint64_t size, uint64_t offset)
-{
-	return simulated_change(context, NULL, size, offset);
-}
-
-static int simulated_flush(void *context)
-{
-	struct disk *disk = context;
-
 	if (disk->off)
 		return -EIO;
 	count(disk);
@@ -353,6 +341,44 @@ static int simulated_flush(void *context)
 		return -EIO;
 	make_durable(disk);
 	return 0;
+}
+
+static int simulated_read(void *context, void *ret, size_t size, uint64_t offset)
+{
+	struct disk *disk = context;
+	int r;
+
+	pthread_mutex_lock(&disk->lock);
+	r = read_now(disk, ret, size, offset);
+	pthread_mutex_unlock(&disk->lock);
+	return r;
+}
+
+static int simulated_write(void *context, const void *data, size_t size, uint64_t offset)
+{
+	struct disk *disk = context;
+	int r;
+
+	pthread_mutex_lock(&disk->lock);
+	r = change_now(disk, data, size, offset);
+	pthread_mutex_unlock(&disk->lock);
+	return r;
+}
+
+static int simulated_zero(void *context, uint64_t size, uint64_t offset)
+{
+	return simulated_write(context, NULL, size, offset);
+}
+
+static int simulated_flush(void *context)
+{
+	struct disk *disk = context;
+	int r;
+
+	pthread_mutex_lock(&disk->lock);
+	r = flush_now(disk);
+	pthread_mutex_unlock(&disk->lock);
+	return r;
 }
 
 struct disk_io disk_simulated_io(struct disk *disk)

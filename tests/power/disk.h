@@ -2,6 +2,8 @@
 #ifndef CVMROOT_TESTS_POWER_DISK_H
 #define CVMROOT_TESTS_POWER_DISK_H
 
+#include <pthread.h>
+
 #include "disk/convert/convert.h"
 
 /*
@@ -46,6 +48,7 @@ struct disk {
 	unsigned int counted; /* writes, zeroings and flushes so far */
 	unsigned int cut_at;  /* the one during which power goes, from 1; 0: none */
 	bool off;	      /* power is gone: everything fails */
+	pthread_mutex_t lock; /* the converter's threads come at once */
 };
 
 /* A disk of zeros; @size is in bytes and rounded up to pages. */

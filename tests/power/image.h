@@ -19,6 +19,7 @@ struct shape {
 	bool partial;		    /* the last chunk is not whole */
 	unsigned int cuts_max;	    /* in one conversion */
 	unsigned int share;	    /* of the cuts that all scenarios make together, in percent */
+	unsigned int threads;	    /* of the converter; 0: one, and all follows from the seed */
 };
 
 struct image {

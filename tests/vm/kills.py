@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """
-The power goes (QEMU and the vTPM are killed) at a chosen moment of a first boot or of a reboot, and
-the next boot must come to the right end. A moment is awaited by what the machine does: what it says,
-what is on its disk, when its TPM's state was written.
+The power goes (QEMU and the vTPM are killed) at a chosen moment of a first boot or of a reboot,
+and the next boot must come to the right end. A moment is awaited by what the machine does: what it
+says, what is on its disk, when its TPM's state was written.
 """
 
 import collections
@@ -58,9 +58,10 @@ class Watched:
     def has_front(self):
         return disk.read_at(self.lab.disk, self.start, 6) == b"LUKS\xba\xbe"
 
-    def results(self):
+    def has_switched(self):
+        """The root's program sends its first result; in the initrd others did."""
         path = self.boot.results_path
-        return path.exists() and b"@vmtest" in path.read_bytes()
+        return path.exists() and b"@vmtest hash=/ " in path.read_bytes()
 
 
 # ---- Moments: each returns when it has come ----
@@ -131,7 +132,7 @@ def opened(watched):
 
 
 def switched(watched):
-    watched.until(watched.results, "word of the root's program")
+    watched.until(watched.has_switched, "word of the root's program")
 
 
 def after_switch(watched):
