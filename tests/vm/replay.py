@@ -22,7 +22,7 @@ REPLAY = artefacts.BUILD / "tests" / "power" / "replay"
 CUTS = 100 if FULL else 6  # at each flush
 BOOTS = 25 if FULL else 3
 # File systems in use that are checked with e2fsck.
-FILESYSTEMS = 1000 if FULL else 12
+FILESYSTEMS = 200 if FULL else 12
 
 State = collections.namedtuple("State", "flush cut remembered action")
 
