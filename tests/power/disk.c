@@ -92,12 +92,15 @@ struct disk *disk_new(uint64_t size)
 	disk->changed = take_memory(disk->pages, sizeof(*disk->changed));
 	disk->operations = take_memory(OPERATIONS_MAX, sizeof(*disk->operations));
 	disk->epoch = 1;
+	disk->tear = SECTOR_SIZE;
+	pthread_mutex_init(&disk->lock, NULL);
 	return disk;
 }
 
 void disk_free(struct disk *disk)
 {
 	munmap(disk->arena, ARENA_SIZE);
+	pthread_mutex_destroy(&disk->lock);
 	free(disk->current);
 	free(disk->durable);
 	free(disk->baked);
@@ -219,7 +222,7 @@ enum fate {
 static void apply_torn(struct disk *disk, const struct operation *operation)
 {
 	/* Of a large zeroing, tear runs of sectors: one by one would be as good, but slow. */
-	uint64_t unit = operation->size > MIB ? 64 * KIB : SECTOR_SIZE;
+	uint64_t unit = operation->size > MIB ? 64 * KIB : disk->tear;
 
 	for (uint64_t at = 0; at < operation->size; at += unit)
 		if (random_below(&disk->random, 2) == 0)
@@ -229,8 +232,8 @@ static void apply_torn(struct disk *disk, const struct operation *operation)
 
 static void apply(struct disk *disk, const struct operation *operation, enum fate fate)
 {
-	uint64_t sectors = operation->size / SECTOR_SIZE;
-	uint64_t middle = random_below(&disk->random, sectors + 1) * SECTOR_SIZE;
+	uint64_t units = operation->size / disk->tear;
+	uint64_t middle = random_below(&disk->random, units + 1) * disk->tear;
 	uint64_t from = fate == FATE_END ? middle : 0;
 	uint64_t to = fate == FATE_BEGINNING ? middle : operation->size;
 
@@ -289,10 +292,8 @@ static bool valid(const struct disk *disk, const void *buffer, uint64_t size, ui
 	       end <= disk->pages * PAGE_SIZE;
 }
 
-static int simulated_read(void *context, void *ret, size_t size, uint64_t offset)
+static int read_now(const struct disk *disk, void *ret, size_t size, uint64_t offset)
 {
-	const struct disk *disk = context;
-
 	if (disk->off || !valid(disk, ret, size, offset))
 		return disk->off ? -EIO : -EINVAL;
 	disk_get(disk, ret, size, offset);
@@ -307,39 +308,32 @@ static void count(struct disk *disk)
 		disk->off = true;
 }
 
-static int simulated_change(struct disk *disk, const uint8_t *data, uint64_t size, uint64_t offset)
+void disk_queue(struct disk *disk, const void *data, uint64_t size, uint64_t offset)
+{
+	if (disk->operations_count == OPERATIONS_MAX)
+		give_up("room for operations");
+	disk->operations[disk->operations_count++] =
+		(struct operation){.offset = offset, .size = size, .data = data};
+	change(disk, disk->current, data, size, offset);
+}
+
+static int change_now(struct disk *disk, const uint8_t *data, uint64_t size, uint64_t offset)
 {
 	uint8_t *copy = NULL;
 
 	if (disk->off || !valid(disk, data, size, offset))
 		return disk->off ? -EIO : -EINVAL;
-	if (disk->operations_count == OPERATIONS_MAX)
-		give_up("room for operations");
 	if (data) {
 		copy = arena_take(disk, size);
 		memcpy(copy, data, size);
 	}
-	disk->operations[disk->operations_count++] =
-		(struct operation){.offset = offset, .size = size, .data = copy};
-	change(disk, disk->current, copy, size, offset);
+	disk_queue(disk, copy, size, offset);
 	count(disk);
 	return disk->off ? -EIO : 0;
 }
 
-static int simulated_write(void *context, const void *data, size_t size, uint64_t offset)
+static int flush_now(struct disk *disk)
 {
-	return simulated_change(context, data, size, offset);
-}
-
-static int simulated_zero(void *context, uint64_t size, uint64_t offset)
-{
-	return simulated_change(context, NULL, size, offset);
-}
-
-static int simulated_flush(void *context)
-{
-	struct disk *disk = context;
-
 	if (disk->off)
 		return -EIO;
 	count(disk);
@@ -347,6 +341,44 @@ static int simulated_flush(void *context)
 		return -EIO;
 	make_durable(disk);
 	return 0;
+}
+
+static int simulated_read(void *context, void *ret, size_t size, uint64_t offset)
+{
+	struct disk *disk = context;
+	int r;
+
+	pthread_mutex_lock(&disk->lock);
+	r = read_now(disk, ret, size, offset);
+	pthread_mutex_unlock(&disk->lock);
+	return r;
+}
+
+static int simulated_write(void *context, const void *data, size_t size, uint64_t offset)
+{
+	struct disk *disk = context;
+	int r;
+
+	pthread_mutex_lock(&disk->lock);
+	r = change_now(disk, data, size, offset);
+	pthread_mutex_unlock(&disk->lock);
+	return r;
+}
+
+static int simulated_zero(void *context, uint64_t size, uint64_t offset)
+{
+	return simulated_write(context, NULL, size, offset);
+}
+
+static int simulated_flush(void *context)
+{
+	struct disk *disk = context;
+	int r;
+
+	pthread_mutex_lock(&disk->lock);
+	r = flush_now(disk);
+	pthread_mutex_unlock(&disk->lock);
+	return r;
 }
 
 struct disk_io disk_simulated_io(struct disk *disk)

@@ -2,12 +2,14 @@
 #ifndef CVMROOT_TESTS_POWER_DISK_H
 #define CVMROOT_TESTS_POWER_DISK_H
 
+#include <pthread.h>
+
 #include "disk/convert/convert.h"
 
 /*
  * A disk in RAM that loses power. Writes are volatile until a flush. At a cut, each write since the
- * last flush is kept, lost or torn in units of 512 bytes, in any order; what was read back before
- * the cut plays no part.
+ * last flush is kept, lost or torn in units of disk->tear bytes, in any order; what was read back
+ * before the cut plays no part.
  */
 #define PAGE_SIZE   4096
 #define SECTOR_SIZE 512
@@ -25,7 +27,8 @@ struct page;
 struct operation;
 
 struct disk {
-	size_t pages;	       /* of the disk */
+	size_t pages;  /* of the disk */
+	uint32_t tear; /* bytes that are written whole or not at all: SECTOR_SIZE at first */
 	struct page **current; /* what a read sees; NULL is zeros */
 	struct page **durable; /* what the last flush made sure of */
 	struct page **baked;   /* what disk_reset() goes back to */
@@ -45,6 +48,7 @@ struct disk {
 	unsigned int counted; /* writes, zeroings and flushes so far */
 	unsigned int cut_at;  /* the one during which power goes, from 1; 0: none */
 	bool off;	      /* power is gone: everything fails */
+	pthread_mutex_t lock; /* the converter's threads come at once */
 };
 
 /* A disk of zeros; @size is in bytes and rounded up to pages. */
@@ -57,6 +61,9 @@ struct disk_io disk_simulated_io(struct disk *disk);
 /* What is on the disk now is what disk_reset() restores. */
 void disk_bake(struct disk *disk);
 void disk_reset(struct disk *disk);
+
+/* A write (NULL: of zeros) that is volatile until a flush, like one by the converter. @data stays. */
+void disk_queue(struct disk *disk, const void *data, uint64_t size, uint64_t offset);
 
 /* Decide, with disk->random, what of the unflushed writes is there, and switch on again. */
 void disk_cut(struct disk *disk);

@@ -178,6 +178,17 @@ static uint32_t choose_block(const struct shape *shape, struct random *random)
 				     : sizes[random_below(random, ARRAY_SIZE(sizes))];
 }
 
+void image_bake(struct image *image)
+{
+	size_t size = image->disk->pages * sizeof(*image->plain);
+
+	disk_bake(image->disk);
+	image->plain = malloc(size);
+	if (!image->plain)
+		give_up("no memory");
+	memcpy(image->plain, image->disk->current, size);
+}
+
 struct image *image_new(const struct shape *shape, struct random *random)
 {
 	struct image *image = calloc(1, sizeof(*image));
@@ -196,7 +207,7 @@ struct image *image_new(const struct shape *shape, struct random *random)
 	image->io = disk_simulated_io(image->disk);
 	bake_disk(shape, random, image->disk, &extents);
 	image->manifest = make_manifest(image->disk, fs_size, block, &extents);
-	disk_bake(image->disk);
+	image_bake(image);
 
 	image->volume_key = make_secret(random, XTS_KEY_SIZE);
 	image->mac_key = make_secret(random, HASH_SHA256_SIZE);
@@ -223,6 +234,7 @@ void image_free(struct image *image)
 	secret_free(image->volume_key);
 	secret_free(image->mac_key);
 	free(image->header_data);
+	free(image->plain);
 	free(image);
 }
 
@@ -233,7 +245,7 @@ static void baked_get(const struct image *image, void *ret, size_t size, uint64_
 {
 	struct disk baked = *image->disk;
 
-	baked.current = baked.baked;
+	baked.current = image->plain;
 	disk_get(&baked, ret, size, offset);
 }
 
@@ -321,7 +333,7 @@ static bool plaintext_is_left(const struct image *image)
 
 bool image_has_header(const struct image *image)
 {
-	for (size_t at = 0; at < HEADER_SIZE; at += PAGE_SIZE)
+	for (size_t at = 0; at < image->header.size; at += PAGE_SIZE)
 		if (memcmp(disk_page(image->disk, at / PAGE_SIZE), image->header_data + at,
 			   PAGE_SIZE) != 0)
 			return false;
@@ -334,7 +346,7 @@ const char *image_check(const struct image *image)
 
 	if (!image_has_header(image))
 		return "the header is not in front";
-	if (!is_zero(image, HEADER_SIZE, CONVERT_SHIFT))
+	if (!is_zero(image, image->header.size, CONVERT_SHIFT))
 		return "something is left between header and ciphertext";
 	if (!extents_decrypt(image))
 		return "the ciphertext does not decrypt to the image";

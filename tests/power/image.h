@@ -19,10 +19,12 @@ struct shape {
 	bool partial;		    /* the last chunk is not whole */
 	unsigned int cuts_max;	    /* in one conversion */
 	unsigned int share;	    /* of the cuts that all scenarios make together, in percent */
+	unsigned int threads;	    /* of the converter; 0: one, and all follows from the seed */
 };
 
 struct image {
 	struct disk *disk;
+	struct page **plain; /* the disk's pages as they were baked */
 	struct disk_io io;
 	struct manifest *manifest;
 	struct secret *volume_key;
@@ -35,6 +37,8 @@ struct image {
 /* All of it follows from @random. Exits when there is no memory. */
 struct image *image_new(const struct shape *shape, struct random *random);
 void image_free(struct image *image);
+/* What is on the disk now is the image: image_check() holds the result against it. */
+void image_bake(struct image *image);
 DEFINE_CLEANUP(struct image *, image_free)
 
 /* The whole header is in front: a finished conversion. */

@@ -4,9 +4,10 @@
  * the end is byte for byte the one of a conversion that was not cut.
  *
  *	power --list                                     names, one a line
- *	power NAME [--seed N] [--cuts N] [--image N] [--jobs N]
+ *	power NAME [--full] [--seed N] [--cuts N] [--image N] [--jobs N]
  *
- * Everything follows from the seed. Image I of a scenario can be run alone.
+ * With --full ten times as many. Everything follows from the seed, but for the order in which
+ * threads write. Image I of a scenario can be run alone.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,37 +21,43 @@
 #define CUTS_PER_IMAGE 40
 #define JOBS_MAX       64
 /* Of all scenarios together, unless --cuts says how many. */
-#define CUTS_DEFAULT 8000
+#define CUTS_DEFAULT 10000
+#define CUTS_FULL    100000
 
 static const struct shape shapes[] = {
-	{"holes", "a few extents in half of the chunks", 17, 70, 50, 2, 5, 6, 4096, false, 3, 20},
-	{"zero-chunks", "chunks of zeros between data", 17, 50, 70, 3, 60, 3, 4096, false, 3, 10},
+	{"holes", "a few extents in half of the chunks", 17, 70, 50, 2, 5, 6, 4096, false, 3, 15,
+	 0},
+	{"zero-chunks", "chunks of zeros between data", 17, 50, 70, 3, 60, 3, 4096, false, 3, 10,
+	 0},
 	{"small-blocks", "1 KiB blocks and 512-byte sectors", 17, 50, 60, 2, 5, 8, 1024, true, 3,
-	 10},
-	{"partial-chunk", "the last chunk is not whole", 16, 50, 80, 2, 5, 4, 4096, true, 3, 10},
-	{"dense", "every chunk is used", 17, 70, 100, 0, 5, 4, 4096, false, 3, 15},
-	{"full", "every byte is used", 17, 36, 100, 100, 0, 1, 4096, true, 2, 5},
-	{"nearly-empty", "a few used chunks far apart", 40, 400, 3, 5, 5, 2, 4096, true, 3, 10},
-	{"tiny", "smaller than the shift", 1, 16, 70, 5, 10, 4, 0, true, 3, 5},
-	{"any", "any block size, any share used", 1, 60, 45, 5, 15, 10, 0, true, 3, 10},
+	 10, 0},
+	{"partial-chunk", "the last chunk is not whole", 16, 50, 80, 2, 5, 4, 4096, true, 3, 10, 0},
+	{"dense", "every chunk is used", 17, 70, 100, 0, 5, 4, 4096, false, 3, 15, 0},
+	{"full", "every byte is used", 17, 36, 100, 100, 0, 1, 4096, true, 2, 5, 0},
+	{"nearly-empty", "a few used chunks far apart", 40, 400, 3, 5, 5, 2, 4096, true, 3, 10, 0},
+	{"tiny", "smaller than the shift", 1, 16, 70, 5, 10, 4, 0, true, 3, 5, 0},
+	{"any", "any block size, any share used", 1, 60, 45, 5, 15, 10, 0, true, 3, 10, 0},
 	{"again-and-again", "up to twelve cuts in one conversion", 17, 60, 60, 2, 5, 4, 0, true, 12,
-	 5},
+	 5, 0},
+	{"threads", "four threads, in whatever order they come", 34, 70, 90, 30, 5, 4, 0, true, 3,
+	 5, 4},
 };
 
 struct arguments {
 	const struct shape *shape;
 	uint64_t seed;
-	uint64_t cuts;
-	long image; /* only this one; -1: all */
+	uint64_t cuts; /* of this scenario; 0: its share */
+	long image;    /* only this one; -1: all */
 	unsigned int jobs;
+	bool full;
 };
 
 /* --- one conversion --- */
 
 /* What a boot does: resume what was begun, else accept what is finished, else begin. */
-static int boot(const struct image *image)
+static int boot(const struct shape *shape, const struct image *image)
 {
-	struct convert_options options = {.threads = 1};
+	struct convert_options options = {.threads = MAX(shape->threads, 1U)};
 	cleanup(freep) uint8_t *header = NULL;
 	size_t size;
 	int r = convert_find_header(&image->io, image->manifest, &header, &size);
@@ -83,10 +90,11 @@ static bool is_reference(const struct image *image, const struct reference *refe
 	return true;
 }
 
-static const char *make_reference(const struct image *image, struct reference *ret)
+static const char *make_reference(const struct shape *shape, const struct image *image,
+				  struct reference *ret)
 {
 	struct disk *disk = image->disk;
-	int r = boot(image);
+	int r = boot(shape, image);
 
 	if (r < 0)
 		return fail_sentence(r);
@@ -124,7 +132,7 @@ static const char *convert_with_cuts(const struct shape *shape, const struct ima
 		int r;
 
 		disk->cut_at = left > 0 ? choose_cut(random, reference) : 0;
-		r = boot(image);
+		r = boot(shape, image);
 		if (r == 0)
 			break;
 		if (!disk->off)
@@ -144,7 +152,7 @@ static const char *run_conversions(const struct shape *shape, const struct image
 				   struct random *random, uint64_t *cuts)
 {
 	struct reference reference = {};
-	const char *wrong = make_reference(image, &reference);
+	const char *wrong = make_reference(shape, image, &reference);
 
 	/* A cut chosen behind the end of a resumed run does not happen: count those that did. */
 	while (!wrong && *cuts < CUTS_PER_IMAGE)
@@ -238,6 +246,8 @@ static int run(const struct arguments *arguments)
 		failed = run_jobs(arguments, &cuts);
 	printf("%s: %llu cuts%s\n", arguments->shape->name, (unsigned long long)cuts,
 	       failed ? ", FAILED" : ", each resumed to the result of an uncut run");
+	if (!failed)
+		printf("counted: %llu cuts\n", (unsigned long long)cuts);
 	return failed;
 }
 
@@ -245,8 +255,9 @@ static int run(const struct arguments *arguments)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: power --list\n"
-			"       power NAME [--seed N] [--cuts N] [--image N] [--jobs N]\n");
+	fprintf(stderr,
+		"usage: power --list\n"
+		"       power NAME [--full] [--seed N] [--cuts N] [--image N] [--jobs N]\n");
 	return 2;
 }
 
@@ -266,9 +277,13 @@ static const struct shape *find_shape(const char *name)
 }
 
 static const struct option options[] = {
-	{"list", no_argument, NULL, 'l'},	{"seed", required_argument, NULL, 's'},
-	{"cuts", required_argument, NULL, 'c'}, {"image", required_argument, NULL, 'i'},
-	{"jobs", required_argument, NULL, 'j'}, {},
+	{"list", no_argument, NULL, 'l'},
+	{"seed", required_argument, NULL, 's'},
+	{"cuts", required_argument, NULL, 'c'},
+	{"image", required_argument, NULL, 'i'},
+	{"jobs", required_argument, NULL, 'j'},
+	{"full", no_argument, NULL, 'f'},
+	{},
 };
 
 static bool set_argument(struct arguments *arguments, int option)
@@ -304,7 +319,9 @@ int main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'l')
 			return list();
-		if (option == '?' || !set_argument(&arguments, option))
+		if (option == 'f')
+			arguments.full = true;
+		else if (option == '?' || !set_argument(&arguments, option))
 			return usage();
 	}
 	if (optind != argc - 1 || arguments.jobs == 0 || arguments.jobs > JOBS_MAX)
@@ -315,6 +332,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (arguments.cuts == 0)
-		arguments.cuts = CUTS_DEFAULT * arguments.shape->share / 100;
+		arguments.cuts =
+			(arguments.full ? CUTS_FULL : CUTS_DEFAULT) * arguments.shape->share / 100;
 	return run(&arguments);
 }

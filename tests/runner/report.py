@@ -18,6 +18,8 @@ LOGS = suites.BUILDS[""] / "test-logs"
 
 # cmocka's summary when some of a program's cases did not run.
 CASES_SKIPPED = re.compile(r"^\[  SKIPPED \] (?:\S+: )?(\d+) test\(s\)", re.MULTILINE)
+# What a test says that it did so often: "counted: 1000 cuts".
+COUNTED = re.compile(r"^counted: (\d+) (.+)$", re.MULTILINE)
 
 printing = threading.Lock()
 
@@ -47,9 +49,14 @@ def failure_text(suite, test, reason):
                      + [f"    The whole log is {log_path(suite, test)}"])
 
 
+def counted(suite, test):
+    return COUNTED.findall(log_text(suite, test)) if log_path(suite, test).exists() else []
+
+
 def passed_text(suite, test, seconds):
     skipped = CASES_SKIPPED.search(log_text(suite, test))
     note = f"; {skipped[1]} of its cases skipped, see {log_path(suite, test)}" if skipped else ""
+    note += "".join(f"; {number} {what}" for number, what in counted(suite, test))
     return f"PASS {suite.name}/{test.name} ({seconds:.1f} s{note})"
 
 
@@ -112,6 +119,15 @@ def say_table(suite):
         say(f"{line[0]:{widths[0]}}  {line[1]:{widths[1]}}  {line[2]}")
 
 
+def say_sums(suite):
+    sums = collections.Counter()
+    for test in suite.tests:
+        for number, what in counted(suite, test):
+            sums[what] += int(number)
+    for what, number in sums.items():
+        say(f"{number} {what} in all")
+
+
 def run_suite(suite):
     say(f"== {suite.name}")
     shutil.rmtree(LOGS / suite.name, ignore_errors=True)
@@ -122,6 +138,7 @@ def run_suite(suite):
             counts = collections.Counter(pool.map(lambda t: run_test(suite, t), suite.tests))
     if suite.table:
         say_table(suite)
+    say_sums(suite)
     say(counts_text(counts))
     return counts
 

@@ -114,7 +114,9 @@ def load_power():
     tests = scripts("power", 900)
     for path in paths:
         names = subprocess.run([path, "--list"], check=True, stdout=subprocess.PIPE, text=True)
-        tests += [Test(name, [str(path), name], 900) for name in names.stdout.split()]
+        options = ["--full"] if FULL else []
+        tests += [Test(name, [str(path), name, *options], 3600 if FULL else 900)
+                  for name in names.stdout.split()]
     return Suite("power", tests, jobs=2)
 
 

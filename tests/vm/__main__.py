@@ -8,6 +8,7 @@ import artefacts
 import boots
 import chain
 import faults
+import kills
 import machine
 import network
 import platforms
@@ -15,12 +16,13 @@ import policies
 import providers
 import refusals
 import registers
+import replay
 import signed
 from scenario import SCENARIOS, Skip
 
 # Each registers its scenarios.
-MODULES = (boots, faults, refusals, chain, signed, platforms, providers, network, registers,
-           policies)
+MODULES = (boots, faults, kills, replay, refusals, chain, signed, platforms, providers, network,
+           registers, policies)
 SKIP_STATUS = 77
 
 
@@ -33,7 +35,7 @@ def prepare():
 
 
 def run(name):
-    function, _ = SCENARIOS[name]
+    function = SCENARIOS[name][0]
     try:
         function(name)
     except Skip as reason:
@@ -49,8 +51,8 @@ def run(name):
 
 def main(arguments):
     if arguments == ["--list"]:
-        for name, (_, timeout) in SCENARIOS.items():
-            print(name, timeout)
+        for name, (_, timeout, full) in SCENARIOS.items():
+            print(name, timeout, "full" if full else "")
         return 0
     if arguments == ["--prepare"]:
         prepare()

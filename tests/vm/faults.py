@@ -10,6 +10,7 @@ from scenario import scenario
 
 SLOW = 8 * MIB  # bytes a second: a conversion takes seconds, so that a cut can hit it
 STARTED = "cvmroot: encrypting"
+OPEN = "cvmroot: the root is open"
 
 
 def finish_after_cut(lab):
@@ -18,52 +19,6 @@ def finish_after_cut(lab):
     # As far as the cut let it come.
     check_first_boot(lab, boot, marker, ("fresh", "resumed", "reopened"))
     return boot
-
-
-def kill_once(name, share):
-    """
-    Kill QEMU somewhere in one fifth of the first boot's work, chosen at random in it; the next
-    boot must bring it to its end.
-    """
-    lab = Lab(name).make_image().make_tpm()
-    # What is written: the content, once; the rest of the boot writes next to nothing.
-    length = sum(1 for _ in disk.plaintext_blocks(lab.filesystem)) * 4096 / SLOW
-    moment = length * (share + lab.random.random() / 5)
-    machine = lab.machine(first_boot_orders("killed"),
-                          [Drive(lab.disk, bytes_per_second=SLOW)])
-    with machine.start() as boot:
-        boot.wait_text(STARTED, 200)
-        running = boot.run_for(moment)
-    note(f"killed {moment:.2f} s of about {length:.1f} s into the conversion; "
-         f"still running: {running}")
-    boot = finish_after_cut(lab)
-    note("the next boot said: " + "; ".join(
-        line for line in boot.text().splitlines() if "cvmroot" in line))
-
-
-@scenario()
-def killed_1(name):
-    kill_once(name, 0.0)
-
-
-@scenario()
-def killed_2(name):
-    kill_once(name, 0.2)
-
-
-@scenario()
-def killed_3(name):
-    kill_once(name, 0.4)
-
-
-@scenario()
-def killed_4(name):
-    kill_once(name, 0.6)
-
-
-@scenario()
-def killed_5(name):
-    kill_once(name, 0.8)
 
 
 def fail_io(name, kind, shift):

@@ -60,12 +60,16 @@ def accelerator():
 
 @dataclasses.dataclass
 class Drive:
-    """A disk of the machine. @rules are blkdebug's: {"event": ..., "sector": ...}."""
+    """
+    A disk of the machine. @rules are blkdebug's: {"event": ..., "sector": ...}. @log takes all
+    writes and flushes: see tests/power/write_log.h.
+    """
     path: pathlib.Path
     read_only: bool = False
     serial: str = "root"
     bytes_per_second: int = 0
     rules: list = dataclasses.field(default_factory=list)
+    log: pathlib.Path | None = None
 
     def options(self, index):
         node = {"driver": "file", "filename": str(self.path), "read-only": self.read_only}
@@ -73,6 +77,11 @@ class Drive:
             node = {"driver": "blkdebug", "image": node, "inject-error": self.rules}
         node = {"driver": "raw", "file": node, "node-name": f"disk{index}",
                 "read-only": self.read_only, "discard": "unmap"}
+        if self.log:
+            self.log.write_bytes(b"")
+            node = {"driver": "blklogwrites", "node-name": f"disk{index}",
+                    "file": dict(node, **{"node-name": f"logged{index}"}),
+                    "log": {"driver": "file", "filename": str(self.log)}}
         device = f"virtio-blk-pci,serial={self.serial},drive=disk{index}"
         result = []
         if self.bytes_per_second:

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """The list of scenarios: each is a function with a name and a deadline."""
 
+import os
+
 SCENARIOS = {}
+FULL = bool(os.environ.get("CVMROOT_TEST_FULL"))  # tests/run --full
 
 
 class Skip(Exception):
@@ -11,6 +14,11 @@ class Skip(Exception):
 def scenario(timeout=900):
     """Register a function as the scenario of its name, in seconds of time at most."""
     def register(function):
-        SCENARIOS[function.__name__.replace("_", "-")] = (function, timeout)
+        add_scenario(function.__name__.replace("_", "-"), function, timeout)
         return function
     return register
+
+
+def add_scenario(name, function, timeout=900, full=False):
+    """The same for a function of many names; @full: a short run leaves it out."""
+    SCENARIOS[name] = (function, timeout, full)

@@ -40,6 +40,11 @@ class VirtualTpm:
         shutil.copytree(self.folder, copy.folder, ignore=shutil.ignore_patterns("*.sock"))
         return copy
 
+    def written(self):
+        """Differs whenever the TPM has replaced its state by a new one."""
+        return [(path.stat().st_ino, path.stat().st_mtime_ns)
+                for path in self.state.glob("*.permall")]
+
     def listen(self, name):
         """A socket that swtpm takes over, so that it accepts connections from the start."""
         path = self.folder / name
