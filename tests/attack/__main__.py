@@ -9,10 +9,12 @@ from rows import ATTACKS, Skip
 import artefacts
 import headers
 import machine
+import memory
+import process
 import scenario
 
 # Each registers its attacks.
-MODULES = (headers,)
+MODULES = (headers, memory, process)
 SKIP_STATUS = 77
 
 
@@ -66,7 +68,7 @@ def main(arguments):
     if arguments in (["--list"], ["--list-weakened"]):
         for name, attacked in ATTACKS.items():
             if arguments == ["--list"] or attacked.weaken is not None:
-                print(name, attacked.timeout)
+                print(name, attacked.timeout, *(["full"] if attacked.full else []))
         return 0
     if arguments == ["--prepare"]:
         prepare()
