@@ -8,7 +8,7 @@ import os
 import disk
 import ram
 from disk import MIB
-from lab import Lab, converted
+from lab import Lab, converted, unit
 from machine import Drive, note
 from providers import TwoProvidersLab, combined
 from rows import attack, need
@@ -50,14 +50,37 @@ class Dump:
         note(f"{what}: {pages.describe(found)}")
 
 
-class Holding:
-    """A boot whose root's program says what pages are for, and holds still for a last dump."""
+# It runs beside the program, so that nothing is started in the memory that this one leaves.
+PROGRAM = "/usr/bin/cvmroot boot"
+HOLD_UNIT = """[Unit]
+DefaultDependencies=no
+Before=systemd-fsck@dev-mapper-root.service sysroot.mount
+[Service]
+Type=oneshot
+ExecStart=/vmtest/guest "program={program}" plant={text} "gone={program}" pages hold
+StandardOutput=tty
+TTYPath=/dev/console
+"""
+WANT_HOLD = b"[Unit]\nWants=vmtest-hold.service\n"
 
-    def __init__(self, lab, **options):
+
+class Holding:
+    """
+    A boot in which the guest's program says what pages are for, and holds still for a last dump:
+    beside our program as soon as this has ended (@early), or as the root's only program.
+    """
+
+    def __init__(self, lab, early=False, **options):
         self.lab = lab
         self.text = os.urandom(8).hex()
-        self.machine = lab.machine([f"plant={self.text}", "pages", "hold"], memory=MEMORY,
-                                   **options)
+        if early:
+            hold = HOLD_UNIT.format(program=PROGRAM, text=self.text)
+            options["extra"] = {
+                unit("vmtest-hold.service"): hold.encode(),
+                unit("cvmroot-boot.service.d/60-vmtest-hold.conf"): WANT_HOLD,
+            }
+        orders = [] if early else [f"plant={self.text}", "pages", "hold"]
+        self.machine = lab.machine(orders, memory=MEMORY, **options)
 
     def last_dump(self, boot):
         boot.wait_text(HOLDING, 300)
@@ -70,9 +93,9 @@ class Holding:
 @attack(12, "no slot secret, the volume key in the kernel only", weaken="wipe",
         red="the slot secret is left in memory")
 def memory_after_unlock(name):
-    """All of the guest's memory is read when the root is in use."""
+    """All of the guest's memory is read as soon as the program has ended."""
     lab = converted(name)
-    holding = Holding(lab)
+    holding = Holding(lab, early=True)
     with holding.machine.start() as boot:
         dump, pages = holding.last_dump(boot)
     dump.require_gone("the slot secret", lab.slot_secret, pages)
@@ -85,7 +108,7 @@ def memory_after_unlock(name):
 def memory_after_first_boot(name):
     """The same when the keys were made in this boot."""
     lab = Lab(name).make_image().make_tpm()
-    holding = Holding(lab, drives=[Drive(lab.disk, bytes_per_second=SLOW)])
+    holding = Holding(lab, early=True, drives=[Drive(lab.disk, bytes_per_second=SLOW)])
     with holding.machine.start() as boot:
         boot.wait_text("cvmroot: encrypting", 300)
         running = Dump(lab, boot, "memory-running")
@@ -100,7 +123,10 @@ def memory_after_first_boot(name):
 
 @attack(12, "no provider's secret, the volume key in the kernel only", full=True)
 def memory_after_broker(name):
-    """A key of two parts, the TPM's and a broker's that is away when the first part is there."""
+    """
+    A key of two parts, the TPM's and a broker's that is away when the first part is there; the
+    last look is taken when the root is in use.
+    """
     # Weakened it would be memory_after_unlock once more.
     lab = TwoProvidersLab(name, "all")
     with lab.broker:

@@ -19,6 +19,7 @@
  *	ends=COMMAND    run a command whose power-off shall end only itself; send how it ended
  *	run=COMMAND     run a command; send "status N", a line feed, and what it wrote
  *	program=WORDS   wait until a process has this command line; send its /proc/PID/status
+ *	gone=WORDS      wait until no process has this command line
  *	plant=TEXT      keep SHA-256(TEXT) in a page of this process
  *	pages           send what the kernel uses each page for (see order_pages())
  *	hold            say so on the console, and wait until the machine is killed
@@ -499,6 +500,15 @@ static void order_program(const char *name, const char *words)
 	free(data);
 }
 
+static void order_gone(const char *name, const char *words)
+{
+	char pid[32];
+
+	(void)name;
+	while (find_process(words, pid))
+		poll(NULL, 0, 10);
+}
+
 /* Text and digest in the same page would not tell which of them was found. */
 static void order_plant(const char *name, const char *text)
 {
@@ -821,6 +831,7 @@ static void obey(const char *order)
 		{"ends=", order_ends},
 		{"fetch=", order_fetch},
 		{"program=", (void (*)(const char *, char *))order_program},
+		{"gone=", (void (*)(const char *, char *))order_gone},
 		{"plant=", (void (*)(const char *, char *))order_plant},
 		{"put=", order_put},
 		{"run=", order_run},

@@ -58,7 +58,8 @@ class Pages:
         for name, bits in KINDS:
             if any(flags >> bit & 1 for bit in bits):
                 return name
-        return "kernel"
+        # The kernel's own, or freed a moment ago and still kept for a processor.
+        return "unknown"
 
     def describe(self, addresses):
         return ", ".join(f"{address:#x} ({self.kind(address)})" for address in addresses)
