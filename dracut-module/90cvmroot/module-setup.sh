@@ -118,6 +118,9 @@ install() {
     if cvmroot_wants_network; then
         inst_simple "$moddir/initdata.conf" /etc/modules-load.d/cvmroot-initdata.conf
         cvmroot_install_network
+    else
+        inst_simple "$moddir/no-network.conf" \
+            /etc/systemd/system/cvmroot-boot.service.d/90-cvmroot.conf
     fi
     # Only "base" would write it, which comes with a shell.
     [[ -e $initdir/etc/initrd-release ]] || echo "NAME=cvmroot" > "$initdir/etc/initrd-release"

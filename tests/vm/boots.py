@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 
 import artefacts
 import disk
@@ -84,10 +85,14 @@ def check_confined(status):
 @scenario()
 def reboot(name):
     lab = converted(name)
-    boot = lab.boot(["hash=/", "file=/guest", f"file={LOG}", "pcr=15", f"file={STATUS}"],
-                    extra=WATCH_UNITS)
+    boot = lab.boot(["hash=/", "file=/guest", f"file={LOG}", "pcr=15", f"file={STATUS}",
+                     "file=/run/vmtest-show"], extra=WATCH_UNITS)
     results = boot.results()
     check_confined(results[PROGRAM])
+    # This image knows no key broker.
+    families = re.search(rb"^RestrictAddressFamilies=(.*)$", results["file=/run/vmtest-show"],
+                         re.MULTILINE)[1]
+    require(set(families.split()) == {b"AF_NETLINK", b"AF_UNIX"}, f"allowed: {families}")
     lab.check_guest_hashes(results)
     require(FIRST_MARKER.encode() in results["file=/guest"],
             "what the first boot wrote is not there")
