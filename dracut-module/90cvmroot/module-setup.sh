@@ -118,6 +118,9 @@ install() {
     if cvmroot_wants_network; then
         inst_simple "$moddir/initdata.conf" /etc/modules-load.d/cvmroot-initdata.conf
         cvmroot_install_network
+    else
+        inst_simple "$moddir/no-network.conf" \
+            /etc/systemd/system/cvmroot-boot.service.d/90-cvmroot.conf
     fi
     # Only "base" would write it, which comes with a shell.
     [[ -e $initdir/etc/initrd-release ]] || echo "NAME=cvmroot" > "$initdir/etc/initrd-release"
@@ -128,10 +131,11 @@ install() {
 cvmroot_install_program() {
     local _arch=${DRACUT_ARCH:-$(uname -m)}
     inst_binary "$(find_binary cvmroot)" /usr/bin/cvmroot
-    # Opened at run time, where no library list names them: the thread library's unwinder, and
-    # what systemd-pcrextend loads.
+    # Opened at run time, where no library list names them: the thread library's unwinder, what
+    # later versions of systemd filter system calls with, and what systemd-pcrextend loads.
     inst_libdir_file \
         {"tls/$_arch/",tls/,"$_arch/",}"libgcc_s.so.1" \
+        {"tls/$_arch/",tls/,"$_arch/",}"libseccomp.so.*" \
         {"tls/$_arch/",tls/,"$_arch/",}"libtss2-esys.so.*" \
         {"tls/$_arch/",tls/,"$_arch/",}"libtss2-sys.so.*" \
         {"tls/$_arch/",tls/,"$_arch/",}"libtss2-mu.so.*" \

@@ -11,13 +11,15 @@ import documents
 import fetching
 import headers
 import machine
+import memory
+import process
 import scenario
 import second_fetch
 import switches
 import unlocking
 
 # Each registers its attacks.
-MODULES = (documents, fetching, headers, second_fetch, switches, unlocking)
+MODULES = (documents, fetching, headers, memory, process, second_fetch, switches, unlocking)
 SKIP_STATUS = 77
 
 
@@ -71,7 +73,7 @@ def main(arguments):
     if arguments in (["--list"], ["--list-weakened"]):
         for name, attacked in ATTACKS.items():
             if arguments == ["--list"] or attacked.weaken is not None:
-                print(name, attacked.timeout)
+                print(name, attacked.timeout, *(["full"] if attacked.full else []))
         return 0
     if arguments == ["--prepare"]:
         prepare()

@@ -39,9 +39,10 @@ class Attack:
     weaken: object
     red: str
     timeout: int
+    full: bool  # CI has no time for it
 
 
-def attack(row, expected, weaken=None, red=None, timeout=900):
+def attack(row, expected, weaken=None, red=None, timeout=900, full=False):
     """Register a function that is called with its name."""
     def register(function):
         name = f"{row:02}-{function.__name__.replace('_', '-')}"
@@ -49,7 +50,7 @@ def attack(row, expected, weaken=None, red=None, timeout=900):
             raise ValueError(f"two attacks are called {name}")
         if (weaken is None) != (red is None):
             raise ValueError(f"{name}: how it turns red goes with what is weakened")
-        ATTACKS[name] = Attack(row, function, expected, weaken, red, timeout)
+        ATTACKS[name] = Attack(row, function, expected, weaken, red, timeout, full)
         return function
     return register
 

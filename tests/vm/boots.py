@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import re
 
 import artefacts
 import disk
@@ -55,11 +56,43 @@ def first_boot_small_blocks(name):
     check_first_boot(lab, boot, marker)
 
 
+PROGRAM = "program=/usr/bin/cvmroot boot"
+# Beside the program, to look at it while it runs.
+WATCH_UNITS = {
+    unit("vmtest-watch.service"): f"""[Unit]
+DefaultDependencies=no
+[Service]
+Type=oneshot
+ExecStart=/vmtest/guest "{PROGRAM}"
+""".encode(),
+    unit("cvmroot-boot.service.d/60-vmtest-watch.conf"):
+        b"[Unit]\nWants=vmtest-watch.service\n",
+}
+CAP_SYS_ADMIN, CAP_SYS_BOOT = 21, 22
+
+
+def check_confined(status):
+    """The unit's limits hold for the program as it runs: that systemd took them is not enough."""
+    fields = dict(line.split(":\t", 1) for line in status.decode().splitlines() if ":\t" in line)
+    capabilities = f"{1 << CAP_SYS_ADMIN | 1 << CAP_SYS_BOOT:016x}"
+    for field, value in (("CapPrm", capabilities), ("CapEff", capabilities),
+                         ("CapBnd", capabilities), ("CapInh", f"{0:016x}"),
+                         ("CapAmb", f"{0:016x}"), ("NoNewPrivs", "1"),
+                         ("Seccomp", "2")):  # a filter
+        require(fields.get(field) == value, f"the program runs with {field} {fields.get(field)}")
+
+
 @scenario()
 def reboot(name):
     lab = converted(name)
-    boot = lab.boot(["hash=/", "file=/guest", f"file={LOG}", "pcr=15", f"file={STATUS}"])
+    boot = lab.boot(["hash=/", "file=/guest", f"file={LOG}", "pcr=15", f"file={STATUS}",
+                     "file=/run/vmtest-show"], extra=WATCH_UNITS)
     results = boot.results()
+    check_confined(results[PROGRAM])
+    # This image knows no key broker.
+    families = re.search(rb"^RestrictAddressFamilies=(.*)$", results["file=/run/vmtest-show"],
+                         re.MULTILINE)[1]
+    require(set(families.split()) == {b"AF_NETLINK", b"AF_UNIX"}, f"allowed: {families}")
     lab.check_guest_hashes(results)
     require(FIRST_MARKER.encode() in results["file=/guest"],
             "what the first boot wrote is not there")

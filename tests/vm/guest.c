@@ -18,6 +18,11 @@
  *	fetch=ADDR/PORT connect by TCP, for at most a minute of attempts; send what it says
  *	ends=COMMAND    run a command whose power-off shall end only itself; send how it ended
  *	run=COMMAND     run a command; send "status N", a line feed, and what it wrote
+ *	program=WORDS   wait until a process has this command line; send its /proc/PID/status
+ *	gone=WORDS      wait until no process has this command line
+ *	plant=TEXT      keep SHA-256(TEXT) in a page of this process
+ *	pages           send what the kernel uses each page for (see order_pages())
+ *	hold            say so on the console, and wait until the machine is killed
  *	mount           mount /proc, /sys, /dev where they are not
  *	poweroff
  *
@@ -436,6 +441,134 @@ static void order_run(const char *name, char *command)
 	send_result(name, output, size);
 }
 
+/* ---- Processes and memory ---- */
+
+/* The arguments of a process with spaces between them, or "". */
+static void read_words(const char *pid, char *ret, size_t size)
+{
+	char path[300];
+	ssize_t n = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, ret, size - 1);
+		close(fd);
+	}
+	for (ssize_t i = 0; i < n - 1; i++)
+		if (ret[i] == '\0')
+			ret[i] = ' ';
+	ret[n > 0 ? n : 0] = '\0';
+}
+
+static bool find_process(const char *words, char ret_pid[static 32])
+{
+	char line[512];
+	struct dirent *entry;
+	DIR *folder = opendir("/proc");
+	bool found = false;
+
+	while (folder && !found && (entry = readdir(folder))) {
+		if (strspn(entry->d_name, "0123456789") != strlen(entry->d_name))
+			continue;
+		read_words(entry->d_name, line, sizeof(line));
+		found = strcmp(line, words) == 0;
+		snprintf(ret_pid, 32, "%.31s", entry->d_name);
+	}
+	if (folder)
+		closedir(folder);
+	return found;
+}
+
+/* /proc tells nobody of a new process, so this looks again and again. */
+static void order_program(const char *name, const char *words)
+{
+	time_t end = time(NULL) + WAIT_SECONDS;
+	char pid[32], path[64];
+	size_t size = 0;
+	char *data = NULL;
+
+	while (!find_process(words, pid) && time(NULL) < end)
+		poll(NULL, 0, 10);
+	snprintf(path, sizeof(path), "/proc/%s/status", pid);
+	data = read_file(path, &size);
+	if (!data)
+		send_error(name);
+	else
+		send_result(name, data, size);
+	free(data);
+}
+
+static void order_gone(const char *name, const char *words)
+{
+	char pid[32];
+
+	(void)name;
+	while (find_process(words, pid))
+		poll(NULL, 0, 10);
+}
+
+/* Text and digest in the same page would not tell which of them was found. */
+static void order_plant(const char *name, const char *text)
+{
+	struct sha256 hash;
+	uint8_t *page = aligned_alloc(4096, 4096);
+
+	if (!page) {
+		send_error(name);
+		return;
+	}
+	sha256_start(&hash);
+	sha256_update(&hash, text, strlen(text));
+	sha256_finish(&hash, page);
+	send_text(name, "%d", getpid());
+}
+
+/*
+ * Lines "FRAME FLAGS" in hexadecimal: from that page frame to the one of the next line /proc/kpageflags
+ * has these flags (Documentation/admin-guide/mm/pagemap.rst), of those that tell what a page is for.
+ */
+#define PAGE_FLAGS                                                                                 \
+	(1ULL << 5 | 1ULL << 7 | 1ULL << 10 | 1ULL << 11 | 1ULL << 12 | 1ULL << 14 | 1ULL << 20 |  \
+	 1ULL << 26)
+
+static void order_pages(const char *name)
+{
+	static uint64_t flags[1 << 16];
+	uint64_t last = UINT64_MAX;
+	char *text = NULL;
+	size_t size = 0, frame = 0;
+	FILE *stream = open_memstream(&text, &size);
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	while (fd >= 0 && stream && (n = read(fd, flags, sizeof(flags))) > 0)
+		for (size_t i = 0; i < (size_t)n / sizeof(flags[0]); i++, frame++) {
+			if ((flags[i] & PAGE_FLAGS) == last)
+				continue;
+			last = flags[i] & PAGE_FLAGS;
+			fprintf(stream, "%zx %llx\n", frame, (unsigned long long)last);
+		}
+	if (fd >= 0)
+		close(fd);
+	if (n < 0 || !stream || fclose(stream) != 0)
+		send_error(name);
+	else
+		send_result(name, text, size);
+	free(text);
+}
+
+/* What was sent is then with the host, and the console says that it is. */
+static void order_hold(void)
+{
+	tcdrain(results_fd);
+	printf("vmtest: holding\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 /* ---- TPM 2.0 commands by hand ---- */
 
 #define TPM_ST_NO_SESSIONS 0x8001
@@ -697,6 +830,9 @@ static void obey(const char *order)
 		{"digest=", order_digest},
 		{"ends=", order_ends},
 		{"fetch=", order_fetch},
+		{"program=", (void (*)(const char *, char *))order_program},
+		{"gone=", (void (*)(const char *, char *))order_gone},
+		{"plant=", (void (*)(const char *, char *))order_plant},
 		{"put=", order_put},
 		{"run=", order_run},
 		{"unseal=", (void (*)(const char *, char *))order_unseal},
@@ -711,6 +847,10 @@ static void obey(const char *order)
 		order_mount();
 	else if (strcmp(order, "poweroff") == 0)
 		order_poweroff();
+	else if (strcmp(order, "pages") == 0)
+		order_pages(order);
+	else if (strcmp(order, "hold") == 0)
+		order_hold();
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		size_t length = strlen(table[i].name);
 

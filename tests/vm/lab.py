@@ -192,13 +192,18 @@ class Lab:
     def unseal(self, tpm):
         return unseal_blob(tpm, self.blob(), (*PCRS, 15), self.legacy)
 
-    def recover_keys(self):
-        """Slot secret and volume key, by a copy of the vTPM and cryptsetup on the host."""
+    def recover_sealed(self):
+        """What the vTPM gives to this image, by a copy of it."""
         spare = self.tpm.copy_to(self.folder / "tpm-spare")
         with spare.connect() as tpm:
             self.measure(tpm)
             secret = self.unseal(tpm)
         spare.stop()
+        return secret
+
+    def recover_keys(self):
+        """Slot secret and volume key, by a copy of the vTPM and cryptsetup on the host."""
+        secret = self.recover_sealed()
         passphrase = base64.b64encode(secret)
         key = disk.volume_key(self.disk, passphrase, self.folder)
         require(len(key) == 64, f"a volume key of {len(key)} bytes")

@@ -192,6 +192,7 @@ class Boot:
         theirs.close()
         self.qmp.sendall(b'{"execute": "qmp_capabilities"}\n')
         self.qmp_text = b""
+        self.asked = 0
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ, self.read_console)
         self.selector.register(self.qmp, selectors.EVENT_READ, self.read_qmp)
@@ -226,6 +227,17 @@ class Boot:
         """Give an order to QEMU; it is obeyed even before the guest has begun."""
         text = json.dumps({"execute": order, "arguments": arguments})
         self.qmp.sendall(text.encode() + b"\n")
+
+    def ask(self, order, /, timeout=60, **arguments):
+        """Give an order to QEMU and wait until it is obeyed; what it returned."""
+        self.asked += 1
+        text = json.dumps({"execute": order, "arguments": arguments, "id": self.asked})
+        self.qmp.sendall(text.encode() + b"\n")
+        end = time.monotonic() + timeout
+        while not (found := [event for event in self.events if event.get("id") == self.asked]):
+            self.step(end, f"answer to {order}")
+        require("return" in found[0], f"QEMU refuses {order}: {found[0]}")
+        return found[0]["return"]
 
     def step(self, end, what):
         """Handle what arrives until then; BootError at the deadline."""
