@@ -41,6 +41,8 @@ static int read_members(const char *text, size_t size, struct envelope *ret)
 	};
 	int r = json_parse(text, size, JWE_SIZE_LIMIT, &ret->json);
 
+	if (r == -ENOMEM)
+		return r;
 	if (r == -E2BIG)
 		return fail(r, "the answer is larger than a resource may be");
 	if (r == 0)
@@ -153,6 +155,8 @@ static int parse_header(json_t *text, json_t **ret)
 
 	if (r == 0)
 		r = json_parse((const char *)raw, size, sizeof(raw), ret);
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0 || !json_is_object(*ret))
 		return fail(-EBADMSG, "the header of the encrypted resource is malformed");
 	return 0;
