@@ -28,15 +28,14 @@ int secret_new(size_t size, struct secret **ret)
 	data = mmap(NULL, mapping_size(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		    -1, 0);
 	if (data == MAP_FAILED)
-		return -errno;
+		return -ENOMEM;
 	/* An unprivileged caller may be over RLIMIT_MEMLOCK: the initrd has no swap, go on. */
 	(void)mlock(data, mapping_size(size));
 	if (madvise(data, mapping_size(size), MADV_DONTDUMP) < 0 ||
 	    madvise(data, mapping_size(size), MADV_DONTFORK) < 0) {
-		int r = -errno;
-
+		/* EAGAIN, too, is the kernel's memory. */
 		munmap(data, mapping_size(size));
-		return r;
+		return -ENOMEM;
 	}
 	*secret = (struct secret){.data = data, .size = size};
 	*ret = TAKE_PTR(secret);
