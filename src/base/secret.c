@@ -104,6 +104,22 @@ bool secret_equal(const struct secret *a, const struct secret *b)
 	return a->size == b->size && CRYPTO_memcmp(a->data, b->data, a->size) == 0;
 }
 
+static __attribute__((noinline)) void wipe_frames(unsigned int count)
+{
+	uint8_t frame[4096];
+
+	explicit_bzero(frame, sizeof(frame));
+	if (count > 1)
+		wipe_frames(count - 1);
+	/* The frame is used to the end: the call above is no jump. */
+	__asm__ volatile("" : : "r"(frame) : "memory");
+}
+
+void stack_wipe(void)
+{
+	wipe_frames(16);
+}
+
 void secret_free(struct secret *secret)
 {
 	if (!secret)
