@@ -129,10 +129,10 @@ int payload_read(struct secret *plaintext, bool provisioner, struct secret **ret
 {
 	int r;
 
-	if (provisioner)
-		return unwrap_provisioner(plaintext, ret_key);
-	r = unwrap_json(plaintext, ret_key);
+	r = provisioner ? unwrap_provisioner(plaintext, ret_key) : unwrap_json(plaintext, ret_key);
 	if (r == 1)
 		r = secret_copy(plaintext->data, plaintext->size, ret_key);
+	/* The parsers take texts apart there. */
+	stack_wipe();
 	return r;
 }
