@@ -14,7 +14,7 @@ import sys
 NEVER = re.compile(
     r"_free$|_free_all$|_cleanup$|_clear_free$|^EVP_sha|_get0|_get_bits$|_get_word$|_is_a$|_num$|"
     r"_value$|_construct_|cmp$|_get_ex_data|_get_error|_get_current|_up_ref$|_get_data$|"
-    r"_error_string$|_string_long$|^jose_(cfg_auto|io_auto|cfg_set_err_func)$|"
+    r"_error_string$|_string_long$|^jose_(cfg_auto|cfg_decref|io_auto|cfg_set_err_func)$|"
     r"_SSL_CTX$|_callback$|SSL_CTX_set_(options|security_level|verify)$|_pop_free$|^Esys_F(ree|in)|"
     r"_get_X509_PUBKEY$|_get_ext|_set_flags$|^crypt_(token_external_disable|metadata_locking)|"
     r"^json_(false|null|delete|object_(get|iter\w*|key_to_iter|size)|array_(get|size)|"
