@@ -97,14 +97,32 @@ static int open_tpm(struct tpm **ret)
 
 /* ---- Sealing ---- */
 
+/* Whatever fails, the secret does not go over the wire in clear. */
+static void watch_wire(bool on)
+{
+	static struct secret *secret;
+
+	fault_pause();
+	if (on)
+		must(known_secret(UNSEALS, TPM_SECRET_SIZE, &secret), "a secret to look for");
+	else
+		secret_free(TAKE_PTR(secret));
+	swtpm->watched = secret;
+	fault_resume();
+	if (swtpm->seen)
+		wrong("the secret went over the wire in clear");
+}
+
 static int seal_into(struct tpm *tpm, json_t **ret_token)
 {
 	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
 	cleanup(secret_freep) struct secret *secret = NULL;
 	int r = known_secret(UNSEALS, TPM_SECRET_SIZE, &secret);
 
+	watch_wire(true);
 	if (r == 0)
 		r = tpm_seal(tpm, &binding, secret, &sealed);
+	watch_wire(false);
 	return r < 0 ? r : tpm_token_make(sealed, ret_token);
 }
 
@@ -115,8 +133,10 @@ static int unseal_from(struct tpm *tpm, json_t *token)
 	cleanup(secret_freep) struct secret *secret = NULL;
 	int r = tpm_token_parse(token, &sealed);
 
+	watch_wire(true);
 	if (r == 0)
 		r = tpm_unseal(tpm, &binding, sealed, NULL, &secret);
+	watch_wire(false);
 	if (r < 0)
 		return r;
 	known_secret_fill(UNSEALS, expected, sizeof(expected));
