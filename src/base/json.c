@@ -13,6 +13,10 @@ int json_parse(const char *text, size_t size, size_t limit, json_t **ret)
 	if (size > limit)
 		return -E2BIG;
 	json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+	/* Without memory it tells no reason, or that one. */
+	if (!json && (json_error_code(&error) == json_error_unknown ||
+		      json_error_code(&error) == json_error_out_of_memory))
+		return -ENOMEM;
 	if (!json)
 		return -EBADMSG;
 	*ret = json;

@@ -10,7 +10,8 @@
 
 /*
  * Strict parse: one value, nothing behind it, duplicate keys refused, nesting bounded by jansson
- * (JSON_PARSER_MAX_DEPTH). -EBADMSG; -E2BIG above @limit bytes. The caller owns the reference.
+ * (JSON_PARSER_MAX_DEPTH). -EBADMSG; -E2BIG above @limit bytes; -ENOMEM. The caller owns the
+ * reference.
  */
 int json_parse(const char *text, size_t size, size_t limit, json_t **ret);
 

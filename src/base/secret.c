@@ -28,15 +28,14 @@ int secret_new(size_t size, struct secret **ret)
 	data = mmap(NULL, mapping_size(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 		    -1, 0);
 	if (data == MAP_FAILED)
-		return -errno;
+		return -ENOMEM;
 	/* An unprivileged caller may be over RLIMIT_MEMLOCK: the initrd has no swap, go on. */
 	(void)mlock(data, mapping_size(size));
 	if (madvise(data, mapping_size(size), MADV_DONTDUMP) < 0 ||
 	    madvise(data, mapping_size(size), MADV_DONTFORK) < 0) {
-		int r = -errno;
-
+		/* EAGAIN, too, is the kernel's memory. */
 		munmap(data, mapping_size(size));
-		return r;
+		return -ENOMEM;
 	}
 	*secret = (struct secret){.data = data, .size = size};
 	*ret = TAKE_PTR(secret);
@@ -106,6 +105,22 @@ int secret_base64(const struct secret *from, struct secret **ret)
 bool secret_equal(const struct secret *a, const struct secret *b)
 {
 	return a->size == b->size && CRYPTO_memcmp(a->data, b->data, a->size) == 0;
+}
+
+static __attribute__((noinline)) void wipe_frames(unsigned int count)
+{
+	uint8_t frame[4096];
+
+	explicit_bzero(frame, sizeof(frame));
+	if (count > 1)
+		wipe_frames(count - 1);
+	/* The frame is used to the end: the call above is no jump. */
+	__asm__ volatile("" : : "r"(frame) : "memory");
+}
+
+void stack_wipe(void)
+{
+	wipe_frames(16);
 }
 
 void secret_free(struct secret *secret)

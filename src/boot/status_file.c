@@ -46,6 +46,8 @@ int boot_status_read(const char *path, struct boot_status *ret)
 	if (r < 0)
 		return fail(r, "%s: cannot read the status: %s", path, strerror(-r));
 	r = boot_status_parse(text, size, ret);
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0)
 		return fail(r, "%s: not a status of this version of cvmroot", path);
 	return 0;

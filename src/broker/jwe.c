@@ -41,6 +41,8 @@ static int read_members(const char *text, size_t size, struct envelope *ret)
 	};
 	int r = json_parse(text, size, JWE_SIZE_LIMIT, &ret->json);
 
+	if (r == -ENOMEM)
+		return r;
 	if (r == -E2BIG)
 		return fail(r, "the answer is larger than a resource may be");
 	if (r == 0)
@@ -153,6 +155,8 @@ static int parse_header(json_t *text, json_t **ret)
 
 	if (r == 0)
 		r = json_parse((const char *)raw, size, sizeof(raw), ret);
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0 || !json_is_object(*ret))
 		return fail(-EBADMSG, "the header of the encrypted resource is malformed");
 	return 0;
@@ -226,6 +230,13 @@ static int private_jwk(const struct jwe_key *key, json_t **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
+/* jose_cfg_auto() takes no NULL. */
+static void cfg_freep(jose_cfg_t **cfg)
+{
+	if (*cfg)
+		jose_cfg_decref(*cfg);
+}
+
 static int decrypt(jose_cfg_t *cfg, const struct envelope *envelope, json_t *jwk,
 		   struct secret *plaintext)
 {
@@ -258,7 +269,7 @@ static int open_envelope(const struct envelope *envelope, const struct jwe_key *
 	cleanup(json_wiping_end) struct json_wiping wiping = json_wiping_begin();
 	cleanup(secret_freep) struct secret *plaintext = NULL;
 	cleanup(json_decrefp) json_t *jwk = NULL;
-	cleanup(jose_cfg_auto) jose_cfg_t *cfg = jose_cfg();
+	cleanup(cfg_freep) jose_cfg_t *cfg = jose_cfg();
 	int r;
 
 	(void)wiping;

@@ -69,6 +69,8 @@ int jwe_key_new(struct jwe_key **ret)
 	pair = EVP_EC_gen("P-256");
 	r = pair ? take_parts(pair, key) : -EOPNOTSUPP;
 	EVP_PKEY_free(pair);
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0)
 		return fail(r, "cannot make a key for the broker's answer");
 	*ret = TAKE_PTR(key);

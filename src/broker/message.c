@@ -226,6 +226,8 @@ int message_read_challenge(const char *text, size_t size, struct challenge *ret)
 
 	if (r == 0)
 		r = json_read_object(json, table, ARRAY_SIZE(table), false);
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0)
 		return fail(r, "the challenge is not one of the protocol");
 	if (json_string_length(nonce) == 0)
@@ -249,6 +251,8 @@ int message_read_token(const char *text, size_t size)
 
 	if (r == 0)
 		r = json_read_object(json, table, ARRAY_SIZE(table), false);
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0)
 		return fail(r, "the answer to the attestation holds no token");
 	if (json_string_length(token) == 0)

@@ -57,9 +57,14 @@ static int unwrap_json(const struct secret *plaintext, struct secret **ret)
 {
 	cleanup(json_wiping_end) struct json_wiping wiping = json_wiping_begin();
 	cleanup(json_decrefp) json_t *json = NULL;
+	int r;
 
 	(void)wiping;
-	if (json_parse((const char *)plaintext->data, plaintext->size, plaintext->size, &json) < 0)
+	r = json_parse((const char *)plaintext->data, plaintext->size, plaintext->size, &json);
+	/* Taken for no JSON, the whole text would become the key. */
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
 		return 1;
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
 		if (is_symmetric(json, forms[i].type))
@@ -103,6 +108,8 @@ static int unwrap_provisioner(const struct secret *plaintext, struct secret **re
 	const struct toml_key *version, *key;
 	int r = toml_parse((const char *)plaintext->data, plaintext->size, "answer", &toml);
 
+	if (r == -ENOMEM)
+		return r;
 	/* Not the parser's words: they name a key, and what is no document may be all secret. */
 	if (r < 0)
 		return fail(r, "the provisioner's answer is not the TOML document that it should "
@@ -122,10 +129,10 @@ int payload_read(struct secret *plaintext, bool provisioner, struct secret **ret
 {
 	int r;
 
-	if (provisioner)
-		return unwrap_provisioner(plaintext, ret_key);
-	r = unwrap_json(plaintext, ret_key);
+	r = provisioner ? unwrap_provisioner(plaintext, ret_key) : unwrap_json(plaintext, ret_key);
 	if (r == 1)
 		r = secret_copy(plaintext->data, plaintext->size, ret_key);
+	/* The parsers take texts apart there. */
+	stack_wipe();
 	return r;
 }

@@ -42,6 +42,8 @@ static int explain_connection(struct http *http)
 	long code = 0;
 
 	(void)curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &code);
+	if (http->socket_error > 0)
+		code = http->socket_error;
 	return fail(-ENOTCONN, "connection: %s",
 		    code > 0 ? strerror((int)code) : "it could not be made");
 }

@@ -56,6 +56,8 @@ static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_s
 	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 
 	(void)purpose;
+	/* The next address may be of a family that the kernel has. */
+	http->socket_error = fd < 0 ? errno : 0;
 	if (http->phase == PHASE_NAME)
 		http->phase = PHASE_CONNECTION;
 	for (size_t i = 0; fd >= 0 && i < HTTP_SOCKETS_MAX; i++) {
@@ -333,6 +335,7 @@ static void begin(struct http *http, const struct http_request *request)
 	http->body = (struct http_body){.limit = request->answer_limit};
 	http->answer_ms = 0;
 	http->error = 0;
+	http->socket_error = 0;
 	http->detail[0] = '\0';
 }
 
@@ -347,6 +350,11 @@ static int check_speed(const struct http *http)
 		    (long long)came, (long long)passed / 1000);
 }
 
+static int engine_failed(void)
+{
+	return fail(-EIO, "request: libcurl fails by itself");
+}
+
 static int wait_for_answer(struct http *http, CURLcode *ret)
 {
 	CURLMsg *message;
@@ -354,7 +362,7 @@ static int wait_for_answer(struct http *http, CURLcode *ret)
 
 	for (;;) {
 		if (curl_multi_perform(http->multi, &running) != CURLM_OK)
-			return -EIO;
+			return engine_failed();
 		if (running == 0)
 			break;
 		r = check_speed(http);
@@ -362,11 +370,11 @@ static int wait_for_answer(struct http *http, CURLcode *ret)
 			return r;
 		acknowledge_quickly(http);
 		if (curl_multi_poll(http->multi, NULL, 0, 500, NULL) != CURLM_OK)
-			return -EIO;
+			return engine_failed();
 	}
 	message = curl_multi_info_read(http->multi, &left);
 	if (!message || message->msg != CURLMSG_DONE)
-		return -EIO;
+		return engine_failed();
 	*ret = message->data.result;
 	return 0;
 }

@@ -50,6 +50,7 @@ struct http {
 	struct http_body body;
 	int64_t answer_ms; /* when the answer began, on the monotonic clock */
 	int error;	   /* of a callback, its sentence told; 0 for none */
+	int socket_error;  /* errno of the last socket that could not be made; 0 for none */
 };
 
 /* Check options and load the CA. */

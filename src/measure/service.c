@@ -98,7 +98,7 @@ static int check_reply(const char *text, size_t size)
 	if (r == 0)
 		r = json_read_object(reply, members, ARRAY_SIZE(members), true);
 	if (r < 0)
-		return -EBADMSG;
+		return r == -ENOMEM ? r : -EBADMSG;
 	return error ? -EREMOTEIO : 0;
 }
 

@@ -124,6 +124,8 @@ int se_request_parse(const char *challenge, struct se_request *ret)
 	if (r == -E2BIG)
 		return fail(r, "the broker's challenge is longer than %llu KiB",
 			    (unsigned long long)(CHALLENGE_MAX / KIB));
+	if (r == -ENOMEM)
+		return r;
 	if (r < 0)
 		return malformed("it is not JSON");
 	r = read_document(&request);

@@ -13,12 +13,12 @@
 
 static json_t *mask_json(uint32_t mask)
 {
-	json_t *array = json_array();
+	cleanup(json_decrefp) json_t *array = json_array();
 
-	for (unsigned int pcr = 0; array && pcr < TPM_PCR_COUNT; pcr++)
-		if (mask & 1U << pcr)
-			json_array_append_new(array, json_integer(pcr));
-	return array;
+	for (unsigned int pcr = 0; pcr < TPM_PCR_COUNT; pcr++)
+		if (mask & 1U << pcr && json_array_append_new(array, json_integer(pcr)) < 0)
+			return NULL;
+	return TAKE_PTR(array);
 }
 
 static int set_optional(json_t *token, const struct tpm_sealed *sealed)

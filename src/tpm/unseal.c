@@ -48,6 +48,7 @@ static int take_secret(TPM2B_SENSITIVE_DATA *data, struct secret **ret)
 			 TPM_SECRET_SIZE);
 	explicit_bzero(data, sizeof(*data));
 	Esys_Free(data);
+	stack_wipe();
 	return r;
 }
 

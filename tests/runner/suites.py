@@ -131,6 +131,18 @@ def cases(program, listing="--list"):
         yield Test(name, program + [name], int(timeout), full=full == ["full"])
 
 
+def load_faults():
+    """Each call that can fail fails once, in the release build and with the sanitizers."""
+    tests = []
+    for suffix, build in BUILDS.items():
+        for _, path in executables(build, "faults"):
+            for test in cases([str(path)]):
+                test.name += suffix
+                test.environment = SANITIZER_ENVIRONMENT if suffix else {}
+                tests.append(test)
+    return Suite("faults", tests, jobs=2)
+
+
 def load_broker():
     """The client against brokers that err, and the reference broker against Trustee's records."""
     tests = list(cases([sys.executable, str(ROOT / "tests" / "client")]))
@@ -175,8 +187,8 @@ def load_vm():
 
 
 SUITES = {"checks": load_checks, "analyze": load_analyze, "unit": load_unit, "s390x": load_s390x,
-          "power": load_power, "broker": load_broker, "measure": load_measure,
-          "attack": load_attack, "vm": load_vm}
+          "power": load_power, "faults": load_faults, "broker": load_broker,
+          "measure": load_measure, "attack": load_attack, "vm": load_vm}
 
 
 def load(name):

@@ -186,7 +186,7 @@ static TSS2_TCTI_CONTEXT *open_inner(const char *socket)
 	return inner;
 }
 
-void swtpm_connect(struct swtpm *swtpm)
+TSS2_TCTI_CONTEXT *swtpm_tcti(struct swtpm *swtpm)
 {
 	struct watch *watch = calloc(1, sizeof(*watch));
 
@@ -198,7 +198,12 @@ void swtpm_connect(struct swtpm *swtpm)
 	watch->common.finalize = watch_finalize;
 	watch->inner = swtpm->inner = open_inner(swtpm->socket);
 	watch->swtpm = swtpm;
-	assert_int_equal(tpm_open_tcti((TSS2_TCTI_CONTEXT *)watch, &swtpm->tpm), 0);
+	return (TSS2_TCTI_CONTEXT *)watch;
+}
+
+void swtpm_connect(struct swtpm *swtpm)
+{
+	assert_int_equal(tpm_open_tcti(swtpm_tcti(swtpm), &swtpm->tpm), 0);
 }
 
 void swtpm_disconnect(struct swtpm *swtpm)

@@ -45,6 +45,8 @@ void swtpm_replace(struct swtpm *swtpm);
 /* Close the connection, so that another program can use the TPM; open it again. */
 void swtpm_disconnect(struct swtpm *swtpm);
 void swtpm_connect(struct swtpm *swtpm);
+/* Only the way to it, for tpm_open_tcti(). */
+TSS2_TCTI_CONTEXT *swtpm_tcti(struct swtpm *swtpm);
 /* Extend a PCR in all active banks with digests made of @word. */
 void swtpm_extend(struct swtpm *swtpm, unsigned int pcr, const char *word);
 /* A raw command on the same connection; for hooks. Returns the response code. */

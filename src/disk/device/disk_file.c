@@ -111,13 +111,6 @@ static int open_failed(const char *path, int error)
 	}
 }
 
-static bool is_block_device(const char *path)
-{
-	struct stat status;
-
-	return stat(path, &status) == 0 && S_ISBLK(status.st_mode);
-}
-
 static bool is_read_only_device(const char *path)
 {
 	cleanup(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -129,10 +122,13 @@ static bool is_read_only_device(const char *path)
 static int open_fd(const char *path, bool writable, int *ret)
 {
 	int flags = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY;
+	struct stat status;
 	int fd;
 
+	if (stat(path, &status) < 0)
+		return -errno;
 	/* O_EXCL on a block device: nothing has it mounted, mapped or open like this. */
-	if (is_block_device(path) && writable) {
+	if (S_ISBLK(status.st_mode) && writable) {
 		if (is_read_only_device(path))
 			return -EROFS;
 		flags |= O_EXCL;

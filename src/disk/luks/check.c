@@ -399,8 +399,12 @@ int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret
 	if (!header)
 		return -ENOMEM;
 	/* cryptsetup wants the text to begin at once, so an owner's tools would refuse it. */
-	if (metadata.json[0] != '{' ||
-	    json_parse(metadata.json, metadata.json_size, LUKS_JSON_SIZE, &header->json) < 0)
+	r = metadata.json[0] == '{'
+		    ? json_parse(metadata.json, metadata.json_size, LUKS_JSON_SIZE, &header->json)
+		    : -EBADMSG;
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
 		return luks_refuse_header("its JSON text is malformed or names a member twice");
 	r = check_json(header, &keyslots);
 	if (r < 0)

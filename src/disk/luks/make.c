@@ -182,7 +182,7 @@ static int take_bytes(const struct ram_file *file, uint8_t **ret)
 		return -ENOMEM;
 	r = file_pread(file->fd, data, LUKS_HEADER_SIZE, 0);
 	if (r < 0)
-		return r;
+		return fail(r, "cannot read back the LUKS2 header that was made: %s", strerror(-r));
 	r = luks_header_check(data, LUKS_HEADER_SIZE, &header);
 	if (r < 0)
 		return r;

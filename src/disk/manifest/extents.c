@@ -157,8 +157,10 @@ int extents_read(const char *path, struct manifest *manifest)
 	if (fd < 0)
 		return fail(-errno, "cannot open \"%s\": %s", path, strerror(errno));
 	r = file_size(fd, &device_size);
-	if (r < 0)
+	if (r == -EMEDIUMTYPE)
 		return fail(r, "%s is neither a block device nor an image file", path);
+	if (r < 0)
+		return fail(r, "cannot learn the size of %s: %s", path, strerror(-r));
 	r = check_not_mounted(path);
 	if (r < 0)
 		return r;

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""
+What can fail, and how: of all that the libraries of src/ call and do not define, the functions of
+the table. Writes a C source with a stub for each, and the linker's options that put it in between.
+
+wraps.py SOURCE OPTIONS ARCHIVE...
+"""
+
+import re
+import subprocess
+import sys
+
+# Calls that cannot fail, or only tell.
+NEVER = re.compile(
+    r"_free$|_free_all$|_cleanup$|_clear_free$|^EVP_sha|_get0|_get_bits$|_get_word$|_is_a$|_num$|"
+    r"_value$|_construct_|cmp$|_get_ex_data|_get_error|_get_current|_up_ref$|_get_data$|"
+    r"_error_string$|_string_long$|^jose_(cfg_auto|cfg_decref|io_auto|cfg_set_err_func)$|"
+    r"_SSL_CTX$|_callback$|SSL_CTX_set_(options|security_level|verify)$|_pop_free$|^Esys_F(ree|in)|"
+    r"_get_X509_PUBKEY$|_get_ext|_set_flags$|^crypt_(token_external_disable|metadata_locking)|"
+    r"^json_(false|null|delete|object_(get|iter\w*|key_to_iter|size)|array_(get|size)|"
+    r"(string|integer)_value|string_length|[gs]et_alloc_funcs)$|^BN_bn2bin$|^CRYPTO_(free|memcmp)$|"
+    r"_get_ex_data_\w+$|_time$|^ASN1_(OBJECT|STRING)|^BIO_free|^OPENSSL_sk_(num|value)")
+
+# The first expression that matches a name tells the kinds of failure, as its manual names them:
+# what it returns, and errno. The kinds "short" (half of what was asked for), "allocation" (of
+# jansson's own, within the call) and "sentence" (fail() is only watched) are done in fault.c.
+NO_MEMORY = ("0", "ENOMEM")
+TABLE = [
+    (r"(m|c|re)alloc|reallocarray|aligned_alloc|strn?dup|opendir|realpath|__realpath_chk",
+     [NO_MEMORY]),
+    (r"asprintf|__v?asprintf_chk|vasprintf", [("-1", "ENOMEM")]),
+    (r"(p?read|recv)(64)?|__(p?read|recv)(64)?_chk", [("-1", "EIO"), ("-1", "EINTR"), "short"]),
+    (r"(p?write|send|sendto)(64)?", [("-1", "EIO"), ("-1", "ENOSPC"), ("-1", "EINTR"), "short"]),
+    (r"(__)?open(at)?(64)?(_2)?", [("-1", "EMFILE"), ("-1", "EIO"), ("-1", "ENOMEM")]),
+    (r"mkostemp64|memfd_create|socket|inotify_init1", [("-1", "EMFILE"), ("-1", "ENOMEM")]),
+    (r"fsync|fdatasync", [("-1", "EIO"), ("-1", "ENOSPC")]),
+    (r"fstat64|stat64|flock|fchmod|connect|poll|ioctl", [("-1", "ENOMEM"), ("-1", "EIO")]),
+    (r"ftruncate64|fallocate64|rename|mkdir|mkdirat", [("-1", "ENOSPC"), ("-1", "EIO")]),
+    (r"mmap64", [("-1", "ENOMEM")]),
+    (r"mlock|madvise", [("-1", "ENOMEM"), ("-1", "EAGAIN")]),
+    (r"getrandom", [("-1", "EINTR"), ("-1", "ENOSYS")]),
+    (r"pthread_create", [("EAGAIN", "0")]),
+    (r"json_.*", ["allocation"]),
+    (r"Esys_.*", [("TSS2_ESYS_RC_MEMORY", "0"), ("TPM2_RC_FAILURE", "0"),
+                  ("TSS2_TCTI_RC_IO_ERROR", "0")]),
+    (r"Tss2_MU_.*", [("TSS2_MU_RC_INSUFFICIENT_BUFFER", "0")]),
+    (r"BN_bn2binpad|X509_verify_cert|i2d_.*|CRYPTO_get_ex_new_index|EVP_DigestVerify",
+     [("-1", "0")]),
+    (r"(EVP|HMAC|X509|PEM|d2i|BIO|BN|SSL_CTX|OSSL_PARAM|ECDSA|OPENSSL|OBJ|jose)(_.*)?",
+     [("0", "0")]),
+    (r"curl_easy_setopt|curl_multi_(add_handle|perform|poll|setopt)", [("CURLE_NO_MEMORY", "0")]),
+    (r"curl_(global_init)", [("2", "0")]),
+    (r"curl_url_(get|set)", [("CURLUE_OUT_OF_MEMORY", "0")]),
+    (r"curl_(easy_init|multi_init|slist_append|url)", [("0", "0")]),
+    (r"crypt_.*", [("-ENOMEM", "0"), ("-EIO", "0")]),
+    (r"blkid_(new_probe|probe_get_partitions)", [NO_MEMORY]),
+    (r"blkid_(do_safeprobe|probe_set_\w+|probe_enable_\w+)", [("-1", "EIO")]),
+    (r"ext2fs_(open2|read_block_bitmap|check_desc)", [("EXT2_ET_NO_MEMORY", "0")]),
+    (r"munmap|fail", ["watch"]),
+]
+
+HEAD = """/* Made by wraps.py. */
+#include "fault.h"
+
+#include <curl/curl.h>
+#include <ext2fs/ext2fs.h>
+#include <tss2/tss2_esys.h>
+#include <tss2/tss2_mu.h>
+
+/* curl_easy_setopt() and curl_multi_...() have numbers of their own. */
+#define CURLE_NO_MEMORY CURLE_OUT_OF_MEMORY
+
+"""
+STUB = """__asm__(".text\\n.globl __wrap_{name}\\n.type __wrap_{name},@function\\n"
+	"__wrap_{name}: endbr64\\n"
+	"pushq ${number}\\npushq __real_{name}@GOTPCREL(%rip)\\njmp fault_gate\\n");
+"""
+
+
+def undefined(archives):
+    """Names that the archives need and do not have, and fail(), which is watched."""
+    lines = subprocess.run(["nm", "-P", *archives], check=True, stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, text=True).stdout.splitlines()
+    words = [line.split() for line in lines]
+    wanted = {word[0] for word in words if len(word) >= 2 and word[1] == "U"}
+    defined = {word[0] for word in words if len(word) > 2 and word[1] in "TDBRVW"}
+    return sorted((wanted - defined) | {"fail"})
+
+
+def kinds_of(name):
+    """The row of the table, or nothing."""
+    for expression, kinds in TABLE:
+        if re.fullmatch(expression, name) and not NEVER.search(name):
+            return kinds
+    return None
+
+
+def kind_row(kind):
+    """An initializer of struct fault_kind."""
+    if isinstance(kind, str):
+        return f"{{.how = FAULT_{kind.upper()}}}"
+    value, error = kind
+    return f"{{.how = FAULT_RETURN, .value = (long)({value}), .error = {error}}}"
+
+
+def main():
+    source, options, *archives = sys.argv[1:]
+    functions = [(name, kinds_of(name)) for name in undefined(archives)]
+    functions = [(name, kinds) for name, kinds in functions if kinds]
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(HEAD)
+        for number, (name, kinds) in enumerate(functions):
+            file.write(STUB.format(name=name, number=number))
+        file.write("const struct fault_function fault_functions[] = {\n")
+        for name, kinds in functions:
+            rows = ", ".join(kind_row(kind) for kind in kinds)
+            file.write(f'\t{{"{name}", {{{rows}}}, {len(kinds)}}},\n')
+        file.write("};\nconst size_t fault_functions_count = ARRAY_SIZE(fault_functions);\n")
+    with open(options, "w", encoding="utf-8") as file:
+        file.writelines(f"--wrap={name}\n" for name, _ in functions)
+
+
+if __name__ == "__main__":
+    main()
