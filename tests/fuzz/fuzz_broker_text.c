@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (strstr(path, "//") || strstr(path, "/.") || strpbrk(path, " ?#%"))
 			abort();
 	}
-	if ((broker_check_uri(text) == 0) != (path != NULL))
+	if ((broker_check_uri(text) == 0) != (path != NULL) || (uri_is_provisioner(text) && !path))
 		abort();
 	return 0;
 }

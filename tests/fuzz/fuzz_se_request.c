@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* The ultravisor's part: the byte behind the text says what it answers. */
+/* The ultravisor's part: the byte behind the text says what it answers, above 0xf0 a refusal. */
 static int answer_call(const struct se_request *request, uint8_t seed, struct se_answer *answer)
 {
 	struct se_call call;
@@ -18,7 +18,9 @@ static int answer_call(const struct se_request *request, uint8_t seed, struct se
 		abort();
 	memset(answer->measurement, seed, request->measurement_size);
 	memset(call.attest.config_uid, seed, sizeof(call.attest.config_uid));
-	call.control.code = 1;
+	call.control.code = seed > 0xf0 ? seed - 0xf0 : 1;
+	if (seed == 0xff)
+		call.attest.arcb_size++;
 	call.attest.additional_size -= seed & 1;
 	return se_call_decode(request, &call, answer);
 }
