@@ -42,6 +42,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t log_size;
 
 	fuzz_no_log();
+	/* What is too long is not looked into. */
+	if (cc_eventlog_make(NULL, 0, data, CC_EVENTLOG_FILE_LIMIT + 1, &log, &log_size) != -E2BIG)
+		abort();
 	fuzz_firmware_log(data, size);
 	fuzz_runtime_log(data, size);
 	(void)cc_eventlog_make(data, size / 2, data + size / 2, size - size / 2, &log, &log_size);

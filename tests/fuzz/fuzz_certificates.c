@@ -27,6 +27,20 @@ static void check_key(const uint8_t *key, size_t size)
 	}
 }
 
+/* A signature has one size, and few points are on the curve. */
+static void check_point(const uint8_t *point)
+{
+	const struct signature cut = {SIGNATURE_ECDSA_P256, point, 62};
+	uint8_t key[SIGNATURE_P256_SIZE];
+	int r;
+
+	signature_p256_key(point, key);
+	check_key(key, sizeof(key));
+	r = signature_check(&cut, key, sizeof(key), "data", 4);
+	if (r != -EBADMSG && r != -EKEYREJECTED)
+		abort();
+}
+
 static void check_certificate(const struct certificates *list, size_t number)
 {
 	cleanup(certificates_freep) struct certificates *roots = NULL;
@@ -52,6 +66,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cleanup(certificates_freep) struct certificates *list = NULL;
 
 	check_key(data, size);
+	if (size >= SIGNATURE_POINT_SIZE)
+		check_point(data);
 	if (certificates_new(&list) < 0 || certificates_add(list, data, size) < 0)
 		return 0;
 	if (certificates_count(list) == 0 || certificates_count(list) > CERTIFICATES_MAX)

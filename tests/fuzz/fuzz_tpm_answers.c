@@ -30,12 +30,15 @@ struct fake {
 	TSS2_TCTI_CONTEXT_COMMON_V1 common;
 	struct reader *answers;
 	bool sessions; /* that the last command had */
+	bool handle;   /* that its answer begins with */
 };
 
 static TSS2_RC fake_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)
 {
 	struct fake *fake = (struct fake *)context;
 
+	fake->handle = size > 9 && command[8] == (TPM2_CC_CreatePrimary >> 8 & 0xff) &&
+		       command[9] == (TPM2_CC_CreatePrimary & 0xff);
 	fake->sessions = size > 1 && command[1] == (TPM2_ST_SESSIONS & 0xff);
 	return TSS2_RC_SUCCESS;
 }
@@ -47,12 +50,14 @@ static void put_be32(uint8_t *to, uint32_t value)
 }
 
 /* Tag, size, code; the size of the parameters, and behind them an empty authorisation. */
-static size_t make_answer(const struct fake *fake, TSS2_RC code, const struct reader *parameters,
+static size_t make_answer(const struct fake *fake, TSS2_RC code, struct reader *parameters,
 			  uint8_t ret[static 4096])
 {
 	bool sessions = fake->sessions && code == TPM2_RC_SUCCESS;
 	size_t used = 10;
 
+	if (code == TPM2_RC_SUCCESS && fake->handle && reader_bytes(parameters, ret + used, 4) == 0)
+		used += 4;
 	if (sessions) {
 		put_be32(ret + used, (uint32_t)parameters->left);
 		used += 4;
@@ -72,25 +77,28 @@ static size_t make_answer(const struct fake *fake, TSS2_RC code, const struct re
 	return used;
 }
 
+/* Without @response only its size is asked for. */
 static TSS2_RC fake_receive(TSS2_TCTI_CONTEXT *context, size_t *size, uint8_t *response,
 			    int32_t timeout)
 {
 	struct fake *fake = (struct fake *)context;
+	struct reader ahead = *fake->answers, parameters;
 	uint8_t answer[4096], code;
-	struct reader parameters;
 	uint16_t length;
 	size_t used;
 
 	(void)timeout;
-	if (reader_u8(fake->answers, &code) < 0 || reader_le16(fake->answers, &length) < 0 ||
-	    reader_sub(fake->answers, MIN((size_t)length, fake->answers->left), &parameters) < 0 ||
+	if (reader_u8(&ahead, &code) < 0 || reader_le16(&ahead, &length) < 0 ||
+	    reader_sub(&ahead, MIN((size_t)length, ahead.left), &parameters) < 0 ||
 	    parameters.left > sizeof(answer) - 32)
 		return TSS2_TCTI_RC_IO_ERROR;
 	used = make_answer(fake, codes[code % ARRAY_SIZE(codes)], &parameters, answer);
 	if (response && *size < used)
 		return TSS2_TCTI_RC_INSUFFICIENT_BUFFER;
-	if (response)
+	if (response) {
 		memcpy(response, answer, used);
+		*fake->answers = ahead;
+	}
 	*size = used;
 	return TSS2_RC_SUCCESS;
 }

@@ -28,7 +28,7 @@ PARSERS = {
     "eventlog": Parser(
         ["eventlog_agent", "eventlog_firmware", "eventlog_user"],
         ["eventlog/describe.c", "eventlog/list.c", "eventlog/replay.c", "eventlog/sound.c",
-         "eventlog/tcg.c", "eventlog/user.c"]),
+         "eventlog/tcg.c", "eventlog/user.c", "eventlog/word.c"]),
     "hcl-report": Parser(["hcl_report"], ["tee/hcl_report.c"]),
     "http-header": Parser(["http_header"], ["http/header.c"]),
     "initdata": Parser(["initdata"], ["config/initdata.c"]),
@@ -55,7 +55,7 @@ PARSERS = {
     "verify": Parser(
         ["verify_document", "verify_events", "verify_quote", "verify_reference",
          "verify_signed"],
-        ["eventlog/word.c", "verify/claims.c", "verify/document.c", "verify/event_claims.c", "verify/events.c",
+        ["verify/claims.c", "verify/document.c", "verify/event_claims.c", "verify/events.c",
          "verify/quote_signature.c", "verify/reference.c", "verify/snp.c", "verify/snp_json.c",
          "verify/start.c", "verify/tdx.c", "verify/vtpm.c"]),
 }
