@@ -55,7 +55,29 @@ PARSERS = {
     "verify": Parser(
         ["verify_document", "verify_events", "verify_quote", "verify_reference",
          "verify_signed"],
-        ["verify/claims.c", "verify/document.c", "verify/event_claims.c", "verify/events.c",
-         "verify/quote_signature.c", "verify/reference.c", "verify/snp.c", "verify/snp_json.c",
-         "verify/start.c", "verify/tdx.c", "verify/vtpm.c"]),
+        ["tee/bytes.c", "verify/claims.c", "verify/document.c", "verify/event_claims.c",
+         "verify/events.c", "verify/quote_signature.c", "verify/reference.c", "verify/snp.c",
+         "verify/snp_json.c", "verify/start.c", "verify/tdx.c", "verify/vtpm.c"]),
+}
+
+# What looks like a reader of untrusted bytes and is none, or hands them to one of the above.
+PASSED_OVER = {
+    "base/reader.c": "the bounded reader, which every parser of binary data goes through",
+    "cli/verb.c": "numbers on the command line",
+    "cli/verb_ak.c": "numbers on the command line",
+    "cli/verb_fetch.c": "numbers on the command line",
+    "cli/verb_manifest.c": "numbers on the command line",
+    "cli/verb_nameservers.c": "file names; boot/nameservers.c reads what is in the files",
+    "disk/device/partition_find.c": "a number of the kernel's; libblkid reads the partition table",
+    "disk/manifest/extents.c": "a number of libblkid's, while an image is baked",
+    "disk/manifest/extents_whole.c": "one field of a superblock, while an image is baked",
+    "disk/manifest/extents_xfs.c": "fields of a superblock, while an image is baked",
+    "http/tls.c": "keys and certificates of the configuration; OpenSSL reads those of the server",
+    "keys/kbs.c": "a UUID of the firmware, by base/codec.c",
+    "measure/measure.c": "a UUID of the kernel, by base/codec.c",
+    "tee/cca.c": "shows evidence that this program has made",
+    "tee/snp.c": "shows evidence that this program has made",
+    "tee/se.c": "shows evidence that this program has made",
+    "tee/tdx.c": "shows evidence that this program has made",
+    "tee/vtpm.c": "shows evidence that this program has made",
 }
