@@ -40,7 +40,7 @@ PARSERS = {
     "partition-content": Parser(["partition_content"], ["disk/device/partition_content.c"]),
     "se-request": Parser(["se_request"], ["tee/se_call.c", "tee/se_request.c"]),
     "service-reply": Parser(["service_reply"], ["measure/service.c"]),
-    "snp-certificates": Parser(["snp_certs"], ["tee/snp_certs.c"]),
+    "snp-certificates": Parser(["snp_certs"], ["tee/bytes.c", "tee/snp_certs.c"]),
     "snp-report": Parser(["snp_report"], ["tee/snp_ioctl.c", "tee/snp_report.c"]),
     "status": Parser(["status"], ["boot/status.c"]),
     "tdx-quote": Parser(["tdx_quote"], ["tee/tdx_quote.c"]),
@@ -55,7 +55,7 @@ PARSERS = {
     "verify": Parser(
         ["verify_document", "verify_events", "verify_quote", "verify_reference",
          "verify_signed"],
-        ["tee/bytes.c", "verify/claims.c", "verify/document.c", "verify/event_claims.c",
+        ["verify/claims.c", "verify/document.c", "verify/event_claims.c",
          "verify/events.c", "verify/quote_signature.c", "verify/reference.c", "verify/snp.c",
          "verify/snp_json.c", "verify/start.c", "verify/tdx.c", "verify/vtpm.c"]),
 }
