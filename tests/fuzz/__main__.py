@@ -36,14 +36,14 @@ def replay(harness, work):
     ended = subprocess.run(command, env=fuzz_environment(work / f"{harness}.profraw"), text=True,
                            stdout=subprocess.PIPE, check=False)
     if ended.returncode != 0:
-        raise AssertionError(f"replaying tests/fuzz/corpus/{harness} failed: {ended.returncode}")
+        raise AssertionError(f"an input of tests/fuzz/corpus/{harness} fails: {ended.returncode}")
     return int(re.match(r"(\d+) inputs", ended.stdout)[1])
 
 
 def fuzz(harness, work):
-    """The fuzzer, from the corpus on; the number of its runs."""
-    found, inputs = work / "found", work / "inputs"
-    found.mkdir()
+    """The fuzzer, from the corpus on; the number of its runs. What it finds outlives later runs."""
+    found, inputs = BUILD / "found" / harness, work / "inputs"
+    found.mkdir(parents=True, exist_ok=True)
     inputs.mkdir()
     command = [PROGRAMS / f"fuzz_{harness}", f"-max_total_time={SECONDS}", "-timeout=60",
                "-rss_limit_mb=2048", "-print_final_stats=1", f"-artifact_prefix={found}/",
@@ -53,9 +53,11 @@ def fuzz(harness, work):
     print(ended.stderr)
     if ended.returncode != 0:
         raise AssertionError(
-            f"fuzz_{harness} found something; the input is in {found}, others are in {inputs}; "
-            f"again by: {command[0]} FILE; smaller by: {command[0]} -minimize_crash=1 FILE; when "
-            f"it is mended keep it: cp FILE {CORPUS / harness}/WHAT-IT-IS")
+            f"fuzz_{harness} found something: see {found}\n"
+            f"Other new inputs are in {inputs}, until the next run.\n"
+            f"Once more: {command[0]} FILE\n"
+            f"Smaller: {command[0]} -minimize_crash=1 -max_total_time=60 FILE\n"
+            f"When it is mended: cp FILE {CORPUS / harness}/WHAT-IT-IS")
     return int(re.search(r"number_of_executed_units: (\d+)", ended.stderr)[1])
 
 
