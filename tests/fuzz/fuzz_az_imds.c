@@ -5,6 +5,18 @@
 
 #include <string.h>
 
+/* What is asked for is base64url in JSON, whatever the bytes are. */
+static void ask(const uint8_t *tdreport, size_t size)
+{
+	cleanup(freep) char *text = NULL;
+
+	if (az_td_quote_ask(tdreport, size, &text) == 0 &&
+	    strspn(text + strlen("{\"report\":\""), "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+						    "abcdefghijklmnopqrstuvwxyz0123456789-_") !=
+		    strlen(text) - strlen("{\"report\":\"\"}"))
+		abort();
+}
+
 /* Both answers of Azure's metadata service. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -18,5 +30,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (az_td_quote_read((const char *)data, size, &quote, &quote_size) == 0 &&
 	    (quote_size == 0 || quote_size > size))
 		abort();
+	ask(data, size);
 	return 0;
 }

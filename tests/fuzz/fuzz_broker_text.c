@@ -19,6 +19,7 @@ static void check_line(const char *text, const char *start)
 /* The value of a Set-Cookie header, and the URI of a resource. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const char provisioner[] = "/kbs/v0/provisioner/";
 	cleanup(freep) char *text = calloc(1, size + 1), *header = NULL, *path = NULL;
 
 	if (!text)
@@ -36,6 +37,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	if ((broker_check_uri(text) == 0) != (path != NULL))
+		abort();
+	/* Who answers is told by what is asked for. */
+	if (path &&
+	    uri_is_provisioner(text) != (strncmp(path, provisioner, strlen(provisioner)) == 0))
 		abort();
 	return 0;
 }

@@ -3,6 +3,23 @@
 
 #include "tee/cca_token.h"
 
+#include <string.h>
+
+/* Against the token's own value, cut or not, and against others. */
+static void check_personalization(const struct cca_token *token)
+{
+	uint8_t other[CCA_CHALLENGE_SIZE];
+
+	memcpy(other, token->personalization, sizeof(other));
+	if (cca_token_check_personalization(token, other, sizeof(other)) < 0)
+		abort();
+	other[0] ^= 1;
+	if (cca_token_check_personalization(token, other, sizeof(other)) == 0 ||
+	    cca_token_check(token, other) !=
+		    (memcmp(token->challenge, other, sizeof(other)) == 0 ? 0 : -ESTALE))
+		abort();
+}
+
 /* A CBOR token, as the report interface gives it. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -13,5 +30,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (cca_token_check(&token, token.challenge) < 0 || token.initial_measurement_size == 0 ||
 	    token.initial_measurement_size > CCA_MEASUREMENT_SIZE)
 		abort();
+	check_personalization(&token);
 	return 0;
 }

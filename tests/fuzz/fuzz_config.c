@@ -36,7 +36,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	cleanup(config_freep) struct config *config = NULL;
 
-	if (config_parse((const char *)data, size, "fuzz", &config) == 0)
-		show_again(config);
+	if (config_parse((const char *)data, size, "fuzz", &config) < 0)
+		return 0;
+	/* Without a broker or a document that may name one, nothing goes to the network. */
+	if (!config_may_ask_broker(config) && config->initdata_path)
+		abort();
+	show_again(config);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "fuzz.h"
 
 #include "eventlog/eventlog.h"
+#include "eventlog/word.h"
 
 #include <string.h>
 
@@ -49,9 +50,15 @@ static inline void fuzz_events(const struct eventlog *log)
 {
 	for (size_t i = 0; i < eventlog_count(log); i++) {
 		const struct eventlog_event *event = eventlog_at(log, i);
+		const char *content;
+		enum word word;
+		size_t size;
 		char name[11];
 
 		(void)eventlog_event_is_sound(event);
+		if (eventlog_word(event, &word, &content, &size) == 0 &&
+		    (word >= WORDS || !word_name(word)))
+			abort();
 		(void)eventlog_type_name(event->type, name);
 		fuzz_description(event, 200);
 		fuzz_description(event, 1);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/macro.h"
 #include "http/header.h"
 #include "http/http.h"
 
@@ -25,12 +26,25 @@ static void check(const struct http_header *header)
 		abort();
 }
 
+/* A line that may be sent has one name, one colon, and nothing that ends it. */
+static void check_sendable(const uint8_t *data, size_t size)
+{
+	cleanup(freep) char *line = calloc(1, size + 1);
+
+	if (line && size > 0)
+		memcpy(line, data, size);
+	if (line && http_header_is_sendable(line) &&
+	    (!strchr(line, ':') || line[0] == ':' || strpbrk(line, "\r\n")))
+		abort();
+}
+
 /* The header of an answer, line by line, as libcurl hands it over. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct http_header header = {};
 	int r = 0;
 
+	check_sendable(data, size);
 	while (r == 0 && size > 0) {
 		const uint8_t *end = memchr(data, '\n', size);
 		size_t line = end ? (size_t)(end - data) + 1 : size;

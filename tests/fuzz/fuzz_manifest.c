@@ -37,6 +37,7 @@ static void use(struct manifest *manifest, const uint8_t *data, size_t size)
 		check((cursor > 0) == (manifest->states[chunk] != CHUNK_UNUSED));
 	}
 	check(used == manifest->used_bytes);
+	check(manifest_sector_size(manifest) <= MAX(manifest->block_size, 4096U));
 	check(manifest_serialize(manifest, &again, &again_size) == 0);
 	check(again_size == size && memcmp(again, data, size) == 0);
 	free(again);

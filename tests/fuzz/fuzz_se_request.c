@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* The ultravisor's part: the byte behind the text says what it answers. */
+/* The ultravisor's part: the byte behind the text says what it answers, from 0xf1 on a refusal. */
 static int answer_call(const struct se_request *request, uint8_t seed, struct se_answer *answer)
 {
 	struct se_call call;
@@ -16,10 +16,12 @@ static int answer_call(const struct se_request *request, uint8_t seed, struct se
 	    call.attest.measurement_size > SE_MEASUREMENT_MAX ||
 	    call.attest.additional_size > SE_ADDITIONAL_MAX)
 		abort();
-	memset(answer->measurement, seed, request->measurement_size);
+	memset(answer->measurement, seed == 0xf0 ? 0 : seed, request->measurement_size);
 	memset(call.attest.config_uid, seed, sizeof(call.attest.config_uid));
-	call.control.code = 1;
-	call.attest.additional_size -= seed & 1;
+	call.control.code = seed > 0xf1 ? 0x100 | (seed & 0xf) : seed == 0xf1 ? 2 : 1;
+	call.attest.arcb_size += seed == 0x80;
+	call.attest.additional_size += seed == 0x81 ? 1 : 0;
+	call.attest.additional_size -= seed == 3;
 	return se_call_decode(request, &call, answer);
 }
 

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "fuzz.h"
 
+#include "base/error.h"
 #include "base/toml.h"
 
 #include <string.h>
+
+/* What a caller says of a key fits on a console. */
+static void complain(const struct toml *toml, const struct toml_key *key)
+{
+	const struct toml_value *value = &key->value;
+
+	fail_clear();
+	(void)toml_fail(toml, key, "%.60s", value->type == TOML_STRING ? value->string : "wrong");
+	for (const char *c = fail_sentence(-EBADMSG); *c != '\0'; c++)
+		if (*c >= '\0' && *c < ' ')
+			abort();
+}
 
 /* Every key that was read can be found again, and only strings that are strings are walked. */
 static void walk(const struct toml *toml)
@@ -16,6 +29,7 @@ static void walk(const struct toml *toml)
 			abort();
 		if (value->type == TOML_STRING && strlen(value->string) > TOML_SIZE_LIMIT)
 			abort();
+		complain(toml, key);
 		for (size_t n = 0; n < value->items_count; n++)
 			if (value->items[n].type != value->items[0].type)
 				abort();

@@ -109,6 +109,12 @@ def load_s390x():
     return Suite("s390x", tests, jobs=2, prepare=prepare)
 
 
+def load_fuzz():
+    """Each parser: its corpora, the lines that these reach, and with --seconds its fuzzers."""
+    tests = list(cases([sys.executable, str(ROOT / "tests" / "fuzz")]))
+    return Suite("fuzz", tests, jobs=2, table=True)
+
+
 def load_power():
     paths = [path for name, path in executables(BUILDS[""], "power") if name == "power"]
     tests = scripts("power", 900)
@@ -186,8 +192,8 @@ def load_vm():
     return Suite("vm", tests, jobs=3, prepare=Test("prepare", program + ["--prepare"], 900))
 
 
-SUITES = {"checks": load_checks, "analyze": load_analyze, "unit": load_unit, "s390x": load_s390x,
-          "power": load_power, "faults": load_faults, "broker": load_broker,
+SUITES = {"checks": load_checks, "analyze": load_analyze, "unit": load_unit, "fuzz": load_fuzz,
+          "s390x": load_s390x, "power": load_power, "faults": load_faults, "broker": load_broker,
           "measure": load_measure, "attack": load_attack, "vm": load_vm}
 
 
