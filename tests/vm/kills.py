@@ -58,10 +58,10 @@ class Watched:
     def has_front(self):
         return disk.read_at(self.lab.disk, self.start, 6) == b"LUKS\xba\xbe"
 
-    def has_switched(self):
-        """The root's program sends its first result; in the initrd others did."""
+    def has_sent(self, order):
+        """The root's program has sent a result; the initrd's own sent others before."""
         path = self.boot.results_path
-        return path.exists() and b"@vmtest hash=/ " in path.read_bytes()
+        return path.exists() and b"@vmtest " + order in path.read_bytes()
 
 
 # ---- Moments: each returns when it has come ----
@@ -132,16 +132,12 @@ def opened(watched):
 
 
 def switched(watched):
-    watched.until(watched.has_switched, "word of the root's program")
+    watched.until(lambda: watched.has_sent(b"hash=/ "), "word of the root's program")
 
 
-def after_switch(watched):
-    """The root's program writes, and the machine goes down: as long as that takes, at most."""
-    switched(watched)
-    begin = time.monotonic()
-    seconds = watched.lab.random.random()
-    while watched.boot.run_for(0.001) and time.monotonic() - begin < seconds:
-        pass
+def after_write(watched):
+    """A file of the root is written and synced; the machine goes down soon."""
+    watched.until(lambda: watched.has_sent(b"write="), "file that was written")
 
 
 def unlocking(watched):
@@ -191,12 +187,12 @@ KILLS = (
     Kill(tpm_done, False, DONE),
     Kill(opened, False, REOPENED),
     Kill(switched, False, REOPENED),
-    Kill(after_switch, False, REOPENED),
+    Kill(after_write, False, REOPENED),
     Kill(tpm_starts, True, REOPENED),
     Kill(unlocking, True, REOPENED),
     Kill(after_unlocking, True, REOPENED),
     Kill(opened, True, REOPENED, full=False),
-    Kill(after_switch, True, REOPENED),
+    Kill(after_write, True, REOPENED),
 )
 
 
