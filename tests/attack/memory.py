@@ -104,9 +104,12 @@ def memory_after_unlock(name):
 
 
 @attack(12, "no slot secret, the volume key in the kernel only", weaken="wipe",
-        red="the slot secret is left in memory", full=True)
+        red="the slot secret is in memory while the root is encrypted", full=True)
 def memory_after_first_boot(name):
-    """The same when the keys were made in this boot."""
+    """
+    The same when the keys were made in this boot: the slot secret was needed for the header only,
+    and is gone before the root is encrypted.
+    """
     lab = Lab(name).make_image().make_tpm()
     holding = Holding(lab, early=True, drives=[Drive(lab.disk, bytes_per_second=SLOW)])
     with holding.machine.start() as boot:
@@ -116,6 +119,8 @@ def memory_after_first_boot(name):
         dump, pages = holding.last_dump(boot)
     secret, key = lab.recover_keys()
     need(running.find(key), "the volume key is not found while the program uses it")
+    found = running.find(secret)
+    need(not found, f"the slot secret is in memory while the root is encrypted: {found}")
     dump.require_gone("the slot secret", secret, pages)
     dump.require_in_kernel("the volume key", key, pages)
     return "the volume key in the kernel only"
