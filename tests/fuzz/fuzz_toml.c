@@ -14,7 +14,7 @@ static void complain(const struct toml *toml, const struct toml_key *key)
 	fail_clear();
 	(void)toml_fail(toml, key, "%.60s", value->type == TOML_STRING ? value->string : "wrong");
 	for (const char *c = fail_sentence(-EBADMSG); *c != '\0'; c++)
-		if (*c >= '\0' && *c < ' ')
+		if ((unsigned char)*c < ' ')
 			abort();
 }
 
