@@ -66,7 +66,7 @@ def main(arguments):
     if arguments in (["--list"], ["--list-weakened"]):
         for name, attacked in ATTACKS.items():
             if arguments == ["--list"] or attacked.weaken is not None:
-                print(name, attacked.timeout)
+                print(name, attacked.timeout, "full" if attacked.full else "")
         return 0
     if arguments == ["--prepare"]:
         prepare()
