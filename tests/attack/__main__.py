@@ -9,10 +9,12 @@ from rows import ATTACKS, Skip
 import artefacts
 import headers
 import machine
+import races
 import scenario
+import swapped
 
 # Each registers its attacks.
-MODULES = (headers,)
+MODULES = (headers, races, swapped)
 SKIP_STATUS = 77
 
 
