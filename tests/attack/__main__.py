@@ -7,6 +7,7 @@ import sys
 import rows
 from rows import ATTACKS, Skip
 import artefacts
+import cuts
 import headers
 import machine
 import races
@@ -14,7 +15,7 @@ import scenario
 import swapped
 
 # Each registers its attacks.
-MODULES = (headers, races, swapped)
+MODULES = (cuts, headers, races, swapped)
 SKIP_STATUS = 77
 
 
