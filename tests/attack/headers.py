@@ -80,7 +80,7 @@ def take_off_cipher(path, filesystem):
     lies behind it is a root of the attacker's choice: any file system of the size.
     """
     rewrite(path, lambda metadata: metadata["segments"]["0"].update(encryption=NULL_CIPHER))
-    disk.write_partition(path, filesystem, disk.START + disk.SHIFT)
+    write_at(path, disk.START + disk.SHIFT, filesystem.read_bytes())
 
 
 @attack(1, "refused, nothing written", weaken="null-data", red="the root was booted")

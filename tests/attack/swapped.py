@@ -54,7 +54,7 @@ def plain_of_same_name(name):
     disk.make_filesystem(foreign, tree, lab.filesystem.stat().st_size, identity)
     shutil.rmtree(tree)
     need(read_uuid(foreign) == identity, "the attacker's file system has another UUID")
-    disk.write_partition(lab.disk, foreign)
+    disk.make_disk(lab.disk, foreign)
     lab.refuse(r"cvmroot.*holds a plain file system, but the TPM remembers")
     return "refused: the TPM remembers that the root was encrypted"
 
@@ -73,7 +73,7 @@ def provision(name):
         tpm.nv_undefine(NV_INDEX)
         tpm.shutdown()
     lab.tpm.stop()
-    disk.write_partition(lab.disk, lab.filesystem)
+    disk.make_disk(lab.disk, lab.filesystem)
     lab.boot([f"write=/guest:{FIRST_MARKER}_"])
     lab.slot_secret, lab.volume_key = lab.recover_keys()
     return lab
@@ -122,7 +122,7 @@ def cloned_disk(name):
 def pristine_again(name):
     """The image once more, with the vTPM that remembers the first boot."""
     lab = converted(name)
-    disk.write_partition(lab.disk, lab.filesystem)
+    disk.make_disk(lab.disk, lab.filesystem)
     lab.refuse(r"cvmroot.*holds a plain file system, but the TPM remembers")
     return "refused: the TPM remembers that the root was encrypted"
 
