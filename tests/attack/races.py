@@ -72,7 +72,7 @@ def good_header_first(name):
     return "booted from the first and only read of the header"
 
 
-@attack(3, "refused, nothing written", weaken="first-read", red="the root was booted")
+@attack(3, "refused, nothing written", weaken="first-read", red="the root was booted", full=True)
 def good_header_later(name):
     """The same the other way round; the weakened program checks the second, but uses the first."""
     lab = victim(name)
