@@ -7,19 +7,23 @@ import sys
 import rows
 from rows import ATTACKS, Skip
 import artefacts
+import cuts
 import documents
 import fetching
 import headers
 import machine
 import memory
 import process
+import races
 import scenario
 import second_fetch
+import swapped
 import switches
 import unlocking
 
 # Each registers its attacks.
-MODULES = (documents, fetching, headers, memory, process, second_fetch, switches, unlocking)
+MODULES = (cuts, documents, fetching, headers, memory, process, races, second_fetch, swapped,
+           switches, unlocking)
 SKIP_STATUS = 77
 
 

@@ -32,6 +32,7 @@ class Attack:
     @function carries the attack out, raises AssertionError where it has success, and returns in a
     few words what was seen. @weaken is the name of the patch that takes the defence out, or a
     dictionary of files for the initrd that do so; with it the AssertionError must match @red.
+    A short run has no time for one that is @full.
     """
     row: int
     function: object

@@ -32,7 +32,9 @@ SYSTEMD_CRYPTSETUP = ("usr/bin/systemd-cryptsetup", "usr/lib/systemd/systemd-cry
 EXTRA_PACKAGES = {"trixie": ("--include", "systemd-cryptsetup")}
 LIBRARIES = pathlib.Path("usr/lib/x86_64-linux-gnu")
 # No initrd of a user needs it: for the simulated /dev/sev-guest.
-SIMULATOR_MODULES = "usr/lib/modules/*/kernel/fs/fuse/cuse.ko*"
+SIMULATOR_MODULES = ("fs/fuse/cuse",)
+# Nor these, which make a header without a cipher work: what an attacker would wish to find.
+NULL_CIPHER_MODULES = ("crypto/crypto_null", "crypto/af_alg", "crypto/algif_skcipher")
 
 
 @contextlib.contextmanager
@@ -88,6 +90,10 @@ class Suite:
     def modules(self):
         return self.folder / "modules"
 
+    @property
+    def null_cipher(self):
+        return self.folder / "null-cipher"
+
 
 def image_tool(name, *arguments):
     subprocess.run([str(word) for word in (TOOLS / name, *arguments)], check=True,
@@ -124,11 +130,12 @@ def copy_rescue(tree, folder):
                 shutil.copy(os.path.realpath(source), target)
 
 
-def copy_modules(tree, folder):
-    for source in tree.glob(SIMULATOR_MODULES):
-        target = folder / source.relative_to(tree)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+def copy_modules(tree, folder, names):
+    for name in names:
+        for source in tree.glob(f"usr/lib/modules/*/kernel/{name}.ko*"):
+            target = folder / source.relative_to(tree)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
 
 
 def copy_boot_parts(tree, kernel, folder):
@@ -157,7 +164,8 @@ def make_suite(suite, folder):
     shutil.copy(kernels[0], folder / "kernel")
     copy_boot_parts(tree, kernels[0], folder / "boot-tree")
     copy_rescue(tree, folder / "rescue")
-    copy_modules(tree, folder / "modules")
+    copy_modules(tree, folder / "modules", SIMULATOR_MODULES)
+    copy_modules(tree, folder / "null-cipher", NULL_CIPHER_MODULES)
     shutil.rmtree(tree)
 
 

@@ -3,14 +3,13 @@
 
 import hashlib
 import json
-import os
 import re
 
 import artefacts
 import disk
 from disk import MIB
 from lab import FIRST_MARKER, PCRS, Lab, blob_file, converted, parse_log, stub_overlay, unit
-from machine import Drive, note, require
+from machine import note, require
 from scenario import scenario
 
 STATUS = "/run/cvmroot/status.json"
@@ -289,15 +288,3 @@ def no_secret(name):
     require(any(b"MESSAGE=the root is open" in journal for journal in journals),
             "the journal has no line of ours")
     note(f"{count} journal files, {sum(map(len, texts.values())) // MIB} MiB searched")
-
-
-@scenario()
-def two_disks(name):
-    """A second disk without a root partition does not disturb."""
-    lab = converted(name)
-    other = lab.folder / "other"
-    other.write_bytes(os.urandom(MIB))
-    boot = lab.boot(["hash=/"], drives=[Drive(other, serial="other"), Drive(lab.disk)])
-    lab.check_guest_hashes(boot.results())
-
-

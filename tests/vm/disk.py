@@ -63,13 +63,13 @@ def make_filesystem(path, tree, size, uuid, block_size=4096):
         path, f"{size // 1024}k", stderr=subprocess.DEVNULL)
 
 
-def make_disk(path, filesystem, tail=TAIL, behind=MIB, part_uuid=None):
+def make_disk(path, filesystem, tail=TAIL, behind=MIB, part_uuid=None, part_type=ROOT_TYPE):
     """GPT with one root partition: the file system and @tail bytes; @behind bytes stay free."""
     size = os.path.getsize(filesystem)
     with open(path, "wb") as file:
         file.truncate(START + size + tail + behind)
     script = (f"label: gpt\nstart={START // 512}, size={(size + tail) // 512}, "
-              f"type={ROOT_TYPE}, name=root{', uuid=' + part_uuid if part_uuid else ''}\n")
+              f"type={part_type}, name=root{', uuid=' + part_uuid if part_uuid else ''}\n")
     subprocess.run(["sfdisk", "-q", str(path)], input=script, check=True, text=True)
     write_partition(path, filesystem)
 
@@ -77,6 +77,18 @@ def make_disk(path, filesystem, tail=TAIL, behind=MIB, part_uuid=None):
 def write_partition(path, content, offset=START):
     run("dd", f"if={content}", f"of={path}", "bs=1M", f"seek={offset // MIB}",
         "conv=notrunc,sparse", "status=none")
+
+
+def format_foreign(path, uuid, label, passphrase=b"somebody's passphrase"):
+    """A LUKS2 disk of somebody else's in place of the root partition's content."""
+    foreign = path.with_suffix(".luks")
+    with open(foreign, "wb") as file:
+        file.truncate(partition_size(path))
+    subprocess.run(
+        ["cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", "--pbkdf", "pbkdf2",
+         "--pbkdf-force-iterations", "1000", "--uuid", uuid, "--label", label, "--key-file", "-",
+         str(foreign)], input=passphrase, check=True)
+    write_partition(path, foreign)
 
 
 def grow(path, size):
@@ -150,25 +162,27 @@ def volume_key(path, passphrase, folder):
 class Xts:
     """AES-256-XTS with plain64 IVs by OpenSSL, sector by sector."""
 
-    def __init__(self, key):
+    def __init__(self, key, encrypt=False):
         self.library = ctypes.CDLL("libcrypto.so.3")
         for name in "EVP_CIPHER_CTX_new", "EVP_aes_256_xts":
             getattr(self.library, name).restype = ctypes.c_void_p
         self.context = ctypes.c_void_p(self.library.EVP_CIPHER_CTX_new())
         self.key = key
-        self.call("EVP_DecryptInit_ex", self.context,
-                  ctypes.c_void_p(self.library.EVP_aes_256_xts()), None, key, None)
+        self.direction = ctypes.c_int(1 if encrypt else 0)
+        self.call("EVP_CipherInit_ex", self.context,
+                  ctypes.c_void_p(self.library.EVP_aes_256_xts()), None, key, None,
+                  self.direction)
 
     def call(self, name, *arguments):
         if getattr(self.library, name)(*arguments) != 1:
             raise OSError(f"{name} failed")
 
-    def decrypt(self, data, number):
+    def crypt(self, data, number):
         output = ctypes.create_string_buffer(len(data))
         size = ctypes.c_int()
-        self.call("EVP_DecryptInit_ex", self.context, None, None, None,
-                  number.to_bytes(16, "little"))
-        self.call("EVP_DecryptUpdate", self.context, output, ctypes.byref(size), data, len(data))
+        self.call("EVP_CipherInit_ex", self.context, None, None, None,
+                  number.to_bytes(16, "little"), self.direction)
+        self.call("EVP_CipherUpdate", self.context, output, ctypes.byref(size), data, len(data))
         return output.raw
 
 
@@ -186,7 +200,7 @@ def decrypt(path, key, target, size=None):
         for offset in range(0, size, step):
             data = source.read(step)
             # plain64 counts sectors of 512 bytes, whatever the sector size.
-            output.write(cipher.decrypt(data, offset // 512))
+            output.write(cipher.crypt(data, offset // 512))
     return target
 
 

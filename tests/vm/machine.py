@@ -62,7 +62,8 @@ def accelerator():
 class Drive:
     """
     A disk of the machine. @rules are blkdebug's: {"event": ..., "sector": ...}. @log takes all
-    writes and flushes: see tests/power/write_log.h.
+    writes and flushes: see tests/power/write_log.h. With @server an NBD server at that socket
+    stands between the machine and the file.
     """
     path: pathlib.Path
     read_only: bool = False
@@ -70,9 +71,12 @@ class Drive:
     bytes_per_second: int = 0
     rules: list = dataclasses.field(default_factory=list)
     log: pathlib.Path | None = None
+    server: pathlib.Path | None = None
 
     def options(self, index):
         node = {"driver": "file", "filename": str(self.path), "read-only": self.read_only}
+        if self.server:
+            node = {"driver": "nbd", "server": {"type": "unix", "path": str(self.server)}}
         if self.rules:
             node = {"driver": "blkdebug", "image": node, "inject-error": self.rules}
         node = {"driver": "raw", "file": node, "node-name": f"disk{index}",
