@@ -7,12 +7,19 @@ import sys
 import rows
 from rows import ATTACKS, Skip
 import artefacts
+import console
+import deadlines
 import headers
+import leaks
 import machine
+import outside
 import scenario
+import unmeasured
+import vtpm_state
+import vtpm_traffic
 
 # Each registers its attacks.
-MODULES = (headers,)
+MODULES = (console, deadlines, headers, leaks, outside, unmeasured, vtpm_state, vtpm_traffic)
 SKIP_STATUS = 77
 
 
@@ -66,7 +73,7 @@ def main(arguments):
     if arguments in (["--list"], ["--list-weakened"]):
         for name, attacked in ATTACKS.items():
             if arguments == ["--list"] or attacked.weaken is not None:
-                print(name, attacked.timeout)
+                print(name, attacked.timeout, "full" if attacked.full else "")
         return 0
     if arguments == ["--prepare"]:
         prepare()

@@ -32,6 +32,7 @@ class Attack:
     @function carries the attack out, raises AssertionError where it has success, and returns in a
     few words what was seen. @weaken is the name of the patch that takes the defence out, or a
     dictionary of files for the initrd that do so; with it the AssertionError must match @red.
+    A short run has no time for one that is @full.
     """
     row: int
     function: object
@@ -39,9 +40,10 @@ class Attack:
     weaken: object
     red: str
     timeout: int
+    full: bool
 
 
-def attack(row, expected, weaken=None, red=None, timeout=900):
+def attack(row, expected, weaken=None, red=None, timeout=900, full=False):
     """Register a function that is called with its name."""
     def register(function):
         name = f"{row:02}-{function.__name__.replace('_', '-')}"
@@ -49,7 +51,7 @@ def attack(row, expected, weaken=None, red=None, timeout=900):
             raise ValueError(f"two attacks are called {name}")
         if (weaken is None) != (red is None):
             raise ValueError(f"{name}: how it turns red goes with what is weakened")
-        ATTACKS[name] = Attack(row, function, expected, weaken, red, timeout)
+        ATTACKS[name] = Attack(row, function, expected, weaken, red, timeout, full)
         return function
     return register
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """One boot of a virtual machine: QEMU, its console, its end, what the guest sent back."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -159,9 +160,11 @@ class Machine:
         self.boots += 1
         return Boot(self, self.folder / f"boot{self.boots}")
 
-    def run(self, timeout=300):
-        """Power on, wait until the machine is off again."""
+    def run(self, timeout=300, during=None):
+        """Power on, wait until the machine is off again; during(boot) may act on it meanwhile."""
         with self.start() as boot:
+            if during:
+                during(boot)
             boot.wait_end(timeout)
         return boot
 
@@ -178,7 +181,7 @@ class Boot:
         ours, theirs = socket.socketpair()
         self.qmp = ours
         self.process = subprocess.Popen(
-            machine.options(self.results_path, theirs.fileno()), stdin=subprocess.DEVNULL,
+            machine.options(self.results_path, theirs.fileno()), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
         theirs.close()
         self.qmp.sendall(b'{"execute": "qmp_capabilities"}\n')
@@ -217,6 +220,13 @@ class Boot:
         """Give an order to QEMU; it is obeyed even before the guest has begun."""
         text = json.dumps({"execute": order, "arguments": arguments})
         self.qmp.sendall(text.encode() + b"\n")
+
+    def type(self, keys):
+        """On the serial console, as its owner."""
+        # The machine may have ended just now.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(keys)
+            self.process.stdin.flush()
 
     def step(self, end, what):
         """Handle what arrives until then; BootError at the deadline."""
@@ -271,6 +281,8 @@ class Boot:
     def finish(self):
         self.log.close()
         self.process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.qmp.close()
         if self.tpm:
             self.tpm.stop()
