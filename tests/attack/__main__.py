@@ -25,7 +25,9 @@ SKIP_STATUS = 77
 
 def prepare():
     """What the attacks in virtual machines need, made before the first of them is timed."""
-    artefacts.WORK.mkdir(parents=True, exist_ok=True)
+    # A disk that another build encrypted comes with that build's initrd.
+    shutil.rmtree(artefacts.WORK, ignore_errors=True)
+    artefacts.WORK.mkdir(parents=True)
     suite = artefacts.kernel_and_initrd("trixie")
     machine.note(f"kernel and initrd in {suite.folder}; accelerator {machine.accelerator()}")
 

@@ -3,17 +3,19 @@
 Row 10: whoever sits at the console, or has put a debugging option on the command line, gets no
 prompt, holds up nothing, and every boot that fails ends.
 
-rdinit=/bin/sh is not tried: the kernel obeys it before any program of the initrd, so that a command
-line which is measured is all that there is against it (see cvmroot(7)).
+rdinit=/bin/sh and systemd.confirm_spawn are not tried: the kernel obeys the one before any program
+of the initrd, and the service manager the other before any unit. A command line that is measured is
+all that there is against them (see cvmroot(7)).
 """
 
 import pathlib
 import re
 import subprocess
 
+import disk
 from lab import Lab, converted
 from machine import require
-from rows import attack
+from rows import attack, documented
 
 PROMPT = re.compile(r"(#|\$) $|sh-5|Give root password|press enter|emergency mode|Control-D|login:"
                     r"|Execute .*\?", re.IGNORECASE | re.MULTILINE)
@@ -36,7 +38,8 @@ DEBUG_SHELL = {**SHELL, "etc/" + GENERATOR: "-> /usr/lib/" + GENERATOR,
 RESCUE_SHELL = """[Unit]
 DefaultDependencies=no
 [Service]
-Type=idle
+Type=simple
+Restart=always
 ExecStart=-/usr/bin/sh -i
 StandardInput=tty-force
 StandardOutput=tty
@@ -114,11 +117,16 @@ def missing_target(name):
     return "cvmroot fail in its place: its sentence, and the power off"
 
 
-@attack(10, "no question", full=True)
-def confirm_spawn(name):
-    """systemd would ask on the console before each program that it starts."""
-    hold_out(failing(name), r"cvmroot: .*no partition", "systemd.confirm_spawn=yes", during=None)
-    return "no question; the failure's sentence, and the power off"
+# No one place keeps a stopped terminal from holding up the boot.
+@attack(10, "off within two minutes", full=True)
+def stopped_terminal(name):
+    """Ctrl-S, again and again: what is written to the console is not taken any more."""
+    lab = failing(name)
+    before = disk.digest(lab.disk)
+    boot = lab.machine().run(300, lambda boot: type_at(boot, (b"\x13",), b""))
+    require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
+    require(disk.digest(lab.disk) == before, "the disk was written")
+    return "off all the same"
 
 
 # Where dracut's usual modules stop with a shell. An initrd that is cvmroot's alone has none of
@@ -155,3 +163,8 @@ def other_init(name):
     started = boot.results()["end"].decode()
     require(started == "/sbin/init", f"{started} was started on the unlocked root")
     return "init= is not looked at: /sbin/init was started"
+
+
+documented(10, "measured_command_line", "BOOT FLOW",
+           "is obeyed by the kernel, before anything of the initrd.*"
+           "asks on the console before each program")

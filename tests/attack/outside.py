@@ -13,14 +13,14 @@ MARK_FILE, HOSTNAME = f"/run/{MARK}", "/proc/sys/kernel/hostname"
 GENERATOR = "systemd/system-generators/systemd-debug-generator"
 
 # systemd makes units and files of these, in a virtual machine that it does not know to be
-# confidential. Only Linux' own option on the command line keeps it from taking them, and the small
-# images do not have that.
+# confidential. The option with which a baked image refuses all of them is not on the small images'
+# command line.
+# The names of fw_cfg leave nine letters for a unit.
 CREDENTIALS = {
-    f"systemd.extra-unit.{MARK}.service":
+    "systemd.extra-unit.h.service":
         "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\n"
         f"ExecStart=/usr/bin/echo {MARK}\nStandardOutput=tty\nTTYPath=/dev/console\n",
-    "systemd.unit-dropin.cvmroot-boot.service":
-        f"[Unit]\nWants={MARK}.service\nAfter={MARK}.service\n",
+    "systemd.unit-dropin.-.slice": "[Unit]\nWants=h.service\n",
     "tmpfiles.extra": f"f {MARK_FILE} - - - - {MARK}\n",
     "sysctl.extra": f"kernel.hostname = {MARK}\n",
     "fstab.extra": "tmpfs /sysroot/tmp tmpfs defaults 0 0\n",

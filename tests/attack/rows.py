@@ -70,7 +70,7 @@ def manual_section(page, section):
     """The text of one section of a manual page, each run of white space made one space."""
     text = subprocess.run(["mandoc", "-T", "utf8", "-O", "width=1000", ROOT / "src/man" / page],
                           check=True, stdout=subprocess.PIPE, text=True).stdout
-    text = re.sub(r".\b", "", text)
+    text = re.sub(".\b", "", text)
     parts = re.split(r"^(\S.*)$", text, flags=re.MULTILINE)
     for title, body in zip(parts[1::2], parts[2::2]):
         if title.strip() == section:

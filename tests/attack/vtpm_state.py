@@ -20,7 +20,7 @@ from headers import rewrite
 from boots import LOG
 from lab import PCRS, STUB, STUB_UNIT, Lab, blob_file, converted, stub_overlay, unit
 from machine import require
-from rows import attack
+from rows import attack, documented
 from tpm2 import pcr_selection
 
 NV_INDEX = 0x01805652  # the default of the configuration
@@ -120,6 +120,11 @@ def earlier_provisioning(name):
     return "refused: the LUKS UUID is not the one that the TPM remembers"
 
 
+# Both together brought back to one moment: nothing in the guest can tell.
+documented(8, "rolled_back_vtpm", "THREAT MODEL", "or roll its memory back")
+
+
+# A second fetch from a broker is in vm/policies and vm/tdx-measured.
 @attack(11, "the TPM refuses", weaken="open-pcr15", red="gave the secret after cvmroot")
 def second_unseal(name):
     """The TPM gives the secret before cvmroot runs, and refuses it afterwards."""
