@@ -19,8 +19,8 @@ from rows import attack, documented
 
 PROMPT = re.compile(r"(#|\$) $|sh-5|Give root password|press enter|emergency mode|Control-D|login:"
                     r"|Execute .*\?", re.IGNORECASE | re.MULTILINE)
-# A shell that reads this says that it is one.
-TYPED, ANSWER = b"echo typed-$((6*7))-here\n", "typed-42-here"
+# A shell that reads this says that it is one; what stood on the line before does not matter.
+TYPED, ANSWER = b"\necho typed-$((6*7))-here\n", "typed-42-here"
 KEYS = (b"\n", TYPED, b"\x03", b"\x04", b"\x1b", b"\x1a", b"\x1c", b"root\n", b"y\n", b"\x1b[A",
         b"\x13", b"\x11")
 LINUX_DATA = "0fc63daf-8483-4772-8e79-3d69d8477de4"

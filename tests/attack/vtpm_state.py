@@ -111,7 +111,7 @@ def older_vtpm(name):
     return "refused: already encrypted, but the TPM has no record of it"
 
 
-@attack(8, "refused: another disk", weaken="record", red="the root was booted")
+@attack(8, "refused: another disk", weaken="record", red="the root was booted", full=True)
 def earlier_provisioning(name):
     """The state that the vTPM had in the life of an earlier volume, with a later one."""
     lab = converted(name)

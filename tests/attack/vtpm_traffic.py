@@ -58,7 +58,7 @@ def changed_record(name):
 
 
 # The TSS library compares the HMAC in any session; it is not ours to weaken.
-@attack(18, "refused: the TPM's answer is not authentic")
+@attack(18, "refused: the TPM's answer is not authentic", full=True)
 def changed_secret(name):
     """One bit of what the TPM unseals."""
     lab = converted(name)
