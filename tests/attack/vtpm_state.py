@@ -152,7 +152,7 @@ class SignedLab(Lab):
 
     def __init__(self, name):
         super().__init__(name)
-        self.config = f'[tpm2]\npcrs = [12]\npublic-key = "{PUBLIC_KEY}"\n'
+        self.config = f'[tpm2]\npcrs = [7, 12]\npublic-key = "{PUBLIC_KEY}"\n'
         self.key = make_key(self.folder / "pcr.key")
         self.public = disk.run("openssl", "pkey", "-in", self.key, "-pubout")
         self.kernel = STUB
