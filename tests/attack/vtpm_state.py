@@ -165,7 +165,8 @@ class SignedLab(Lab):
                                 + hashlib.sha256(value).digest()).digest()
         signed = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.signer], input=policy,
                                 check=True, stdout=subprocess.PIPE).stdout
-        key = disk.run("openssl", "pkey", "-in", self.signer, "-pubout", "-outform", "DER")
+        key = disk.run("openssl", "rsa", "-in", self.signer, "-RSAPublicKey_out", "-outform",
+                       "DER", stderr=subprocess.DEVNULL)
         return json.dumps({"sha256": [{"pcrs": [11], "pkfp": hashlib.sha256(key).hexdigest(),
                                        "pol": policy.hex(),
                                        "sig": base64.b64encode(signed).decode()}]}).encode()
