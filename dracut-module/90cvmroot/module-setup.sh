@@ -172,6 +172,8 @@ cvmroot_install_units() {
     inst_simple "$moddir/root-device.conf" \
         /etc/systemd/system/initrd-root-device.target.d/90-cvmroot.conf
     inst_simple "$moddir/modules-load.conf" /etc/modules-load.d/cvmroot.conf
+    inst_simple "$moddir/sysctl.conf" /etc/sysctl.d/99-cvmroot.conf
+    inst_simple "$moddir/system.conf" /etc/systemd/system.conf.d/90-cvmroot.conf
 
     for unit in initrd-root-device.target initrd-root-fs.target; do
         mkdir -p "$etc/$unit.requires"

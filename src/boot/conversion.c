@@ -75,10 +75,11 @@ static int describe_conversion(struct boot *boot, const struct root *root, struc
 int boot_check_result(struct boot *boot, const struct root *root)
 {
 	cleanup(secret_freep) struct secret *mac_key = NULL;
+	struct convert_options options = {.progress = boot_progress, .progress_context = boot};
 	struct conversion conversion;
 	int r = describe_conversion(boot, root, &conversion, &mac_key);
 
-	return r < 0 ? r : convert_check_result(&conversion);
+	return r < 0 ? r : convert_check_result(&conversion, &options);
 }
 
 int boot_convert(struct boot *boot, const struct root *root)

@@ -15,13 +15,28 @@ static const char *const descriptions[] = {
 	[BOOT_FAILED] = "failed",
 };
 
+/* For one step of the work, on top of the times that the configuration gives the host. */
+#define PATIENCE_SECONDS 300
+
+/*
+ * A disk or a TPM that answers no more holds this process in the kernel, so it cannot be the one
+ * that ends the boot. The unit's timeout does, unless there is a sign of life before.
+ */
+static unsigned int patience(const struct config *config)
+{
+	return PATIENCE_SECONDS + config->wait_seconds +
+	       (config_may_ask_broker(config) ? config->kbs_deadline_seconds : 0);
+}
+
 /* A line that nobody reads must not stop a boot: all three places are best effort. */
-static void tell(struct boot *boot, const char *text)
+static void tell(struct boot *boot, const char *text, bool alive)
 {
 	cleanup(freep) char *state = NULL;
+	unsigned long long extension_us = alive ? patience(boot->config) * 1000000ULL : 0;
 
 	boot_status_write(STATUS_PATH, &boot->status);
-	if (asprintf(&state, "STATUS=%s", text) >= 0)
+	if (asprintf(&state, "STATUS=%s%s%.0llu", text, alive ? "\nEXTEND_TIMEOUT_USEC=" : "",
+		     extension_us) >= 0)
 		notify_service_manager(state);
 	console_line("cvmroot: %s", text);
 }
@@ -30,7 +45,7 @@ void boot_progress_state(struct boot *boot, enum boot_state state)
 {
 	boot->status.state = state;
 	log_info("%s", descriptions[state]);
-	tell(boot, descriptions[state]);
+	tell(boot, descriptions[state], true);
 }
 
 void boot_progress_waiting(const char *sentence, unsigned int seconds, void *context)
@@ -41,7 +56,7 @@ void boot_progress_waiting(const char *sentence, unsigned int seconds, void *con
 	log_info("%s; going on in %u s", sentence, seconds);
 	if (asprintf(&text, "waiting for the key broker, going on in %u s: %s", seconds,
 		     sentence) >= 0)
-		tell(boot, text);
+		tell(boot, text, true);
 }
 
 void boot_progress_failed(struct boot *boot, const char *sentence)
@@ -57,6 +72,7 @@ void boot_progress(const struct convert_progress *progress, void *context)
 	struct boot *boot = context;
 	struct boot_status *status = &boot->status;
 	double rate = progress->seconds > 0 ? (double)progress->done_bytes / progress->seconds : 0;
+	bool alive = status->done_bytes != progress->done_bytes;
 	cleanup(freep) char *text = NULL;
 
 	status->done_bytes = progress->done_bytes;
@@ -72,5 +88,5 @@ void boot_progress(const struct convert_progress *progress, void *context)
 	if (asprintf(&text, "%s: %u %%, %llu MiB/s, %llu s left", descriptions[status->state],
 		     (unsigned int)status->percent, (unsigned long long)status->mib_per_second,
 		     (unsigned long long)status->seconds_left) >= 0)
-		tell(boot, text);
+		tell(boot, text, alive);
 }

@@ -7,12 +7,16 @@ import sys
 import rows
 from rows import ATTACKS, Skip
 import artefacts
+import console
 import cuts
+import deadlines
 import documents
 import fetching
 import headers
+import leaks
 import machine
 import memory
+import outside
 import process
 import races
 import scenario
@@ -20,16 +24,22 @@ import second_fetch
 import swapped
 import switches
 import unlocking
+import unmeasured
+import vtpm_state
+import vtpm_traffic
 
 # Each registers its attacks.
-MODULES = (cuts, documents, fetching, headers, memory, process, races, second_fetch, swapped,
-           switches, unlocking)
+MODULES = (console, cuts, deadlines, documents, fetching, headers, leaks, memory, outside,
+           process, races, second_fetch, swapped, switches, unlocking, unmeasured, vtpm_state,
+           vtpm_traffic)
 SKIP_STATUS = 77
 
 
 def prepare():
     """What the attacks in virtual machines need, made before the first of them is timed."""
-    artefacts.WORK.mkdir(parents=True, exist_ok=True)
+    # A disk that another build encrypted comes with that build's initrd.
+    shutil.rmtree(artefacts.WORK, ignore_errors=True)
+    artefacts.WORK.mkdir(parents=True)
     suite = artefacts.kernel_and_initrd("trixie")
     machine.note(f"kernel and initrd in {suite.folder}; accelerator {machine.accelerator()}")
 

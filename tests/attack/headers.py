@@ -51,8 +51,11 @@ def read_metadata(path):
         return json.loads(file.read(METADATA_SIZE - JSON_OFFSET).split(b"\0", 1)[0])
 
 
-def rewrite(path, change):
-    """Both copies of the header on a disk, their JSON changed by a function, checksums right."""
+def rewrite(path, change, fields=None):
+    """
+    Both copies of the header on a disk, their JSON changed by a function, checksums right.
+    @fields: offset -> bytes, changed in front of the JSON.
+    """
     metadata = disk.luks_metadata(path)
     change(metadata)
     text = json.dumps(metadata, separators=(",", ":")).encode()
@@ -61,6 +64,8 @@ def rewrite(path, change):
         for start in (disk.START, disk.START + METADATA_SIZE):
             file.seek(start)
             copy = bytearray(file.read(METADATA_SIZE))
+            for offset, data in (fields or {}).items():
+                copy[offset:offset + len(data)] = data
             copy[JSON_OFFSET:] = text.ljust(METADATA_SIZE - JSON_OFFSET, b"\0")
             copy[CHECKSUM_OFFSET:CHECKSUM_OFFSET + CHECKSUM_SIZE] = bytes(CHECKSUM_SIZE)
             copy[CHECKSUM_OFFSET:CHECKSUM_OFFSET + 32] = hashlib.sha256(copy).digest()

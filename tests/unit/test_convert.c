@@ -627,11 +627,11 @@ static void result_is_checked_in_full(void **state)
 
 	(void)state;
 	assert_int_equal(begin(fixture), 0);
-	assert_true(convert_check_result(&fixture->conversion) < 0);
+	assert_true(convert_check_result(&fixture->conversion, NULL) < 0);
 	assert_int_equal(run(fixture, 1), 0);
-	assert_int_equal(convert_check_result(&fixture->conversion), 0);
+	assert_int_equal(convert_check_result(&fixture->conversion, NULL), 0);
 	fixture->disk.data[last] ^= 1;
-	assert_int_equal(convert_check_result(&fixture->conversion), -ESTALE);
+	assert_int_equal(convert_check_result(&fixture->conversion, NULL), -ESTALE);
 }
 
 static void rollback_is_refused(void **state)
@@ -763,6 +763,12 @@ static void progress_is_reported(void **state)
 	assert_int_equal(convert_run(&fixture->conversion, &options), 0);
 	assert_true(seen.calls >= 1);
 	assert_int_equal(seen.last.done_bytes, fixture->manifest->used_bytes);
+	assert_int_equal(seen.last.total_bytes, fixture->manifest->used_bytes);
+	/* Each second, and this is done in less: once, of the first chunk. */
+	seen = (struct seen){};
+	assert_int_equal(convert_check_result(&fixture->conversion, &options), 0);
+	assert_true(seen.calls >= 1);
+	assert_true(seen.last.done_bytes > 0);
 	assert_int_equal(seen.last.total_bytes, fixture->manifest->used_bytes);
 }
 

@@ -192,6 +192,21 @@ def kernel_and_initrd(suite):
     return Suite(suite, folder)
 
 
+def shell_initrd(suite):
+    """The same with dracut's usual modules, which bring a shell and stop where they are told."""
+    folder = CACHE / f"{kernel_and_initrd(suite).folder.name}-shell"
+    with locked(f"vm-{suite}-shell"):
+        if not folder.is_dir():
+            scratch = CACHE / f"{folder.name}-new"
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+            make_tree(suite, scratch / "tree")
+            image_tool("initrd", "--with-shell", scratch / "tree", scratch / "initrd")
+            shutil.rmtree(scratch / "tree")
+            scratch.rename(folder)
+    return folder / "initrd"
+
+
 def probe_kernel():
     return kernel_and_initrd("trixie").kernel
 

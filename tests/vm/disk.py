@@ -32,6 +32,7 @@ def write_tree(folder, guest, size, seed):
     for name in "dev", "proc", "sys", "run", "tmp", "etc", "sbin", "data", "usr/lib", "var":
         (folder / name).mkdir(parents=True)
     shutil.copy(guest, folder / "sbin" / "init")
+    (folder / "sbin" / "other").symlink_to("init")
     (folder / "usr/lib/os-release").write_text('ID=vmtest\nNAME="vmtest"\n')
     (folder / "etc/os-release").symlink_to("../usr/lib/os-release")
     source = random.Random(seed)

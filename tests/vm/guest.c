@@ -2,7 +2,8 @@
 /*
  * What the vm suite runs inside its virtual machines: static, so that it works in any initrd and
  * as the only program of a root file system. As process 1 it obeys the orders on the kernel command
- * line (vmtest=ORDER,ORDER...) and powers off; else the orders are its arguments.
+ * line (vmtest=ORDER,ORDER...), sends as "end" by what name it was started, and powers off; else
+ * the orders are its arguments.
  *
  *	hash=PATH       SHA-256 of a file or device, or of every file of a tree's file system
  *	file=PATH       send a file
@@ -23,6 +24,8 @@
  *	plant=TEXT      keep SHA-256(TEXT) in a page of this process
  *	pages           send what the kernel uses each page for (see order_pages())
  *	hold            say so on the console, and wait until the machine is killed
+ *	processes=PATH  for a while, add the arguments and environments of all processes to a file
+ *	crash           make the service manager crash
  *	mount           mount /proc, /sys, /dev where they are not
  *	poweroff
  *
@@ -30,6 +33,7 @@
  *is the order.
  */
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
@@ -38,6 +42,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -569,6 +574,42 @@ static void order_hold(void)
 		pause();
 }
 
+static void append_file(int to, const char *process, const char *name)
+{
+	char path[300];
+	size_t size;
+	char *data;
+
+	snprintf(path, sizeof(path), "/proc/%s/%s", process, name);
+	data = read_file(path, &size);
+	if (data) {
+		write_all(to, data, size);
+		write_all(to, "\n", 1);
+	}
+	free(data);
+}
+
+/* As often as a quarter of a second allows, until systemd ends it. */
+static void order_processes(const char *name, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	(void)name;
+	for (int turn = 0; fd >= 0 && turn < 4 * WAIT_SECONDS; turn++) {
+		DIR *folder = opendir("/proc");
+		struct dirent *entry;
+
+		while (folder && (entry = readdir(folder)))
+			if (isdigit((unsigned char)entry->d_name[0])) {
+				append_file(fd, entry->d_name, "cmdline");
+				append_file(fd, entry->d_name, "environ");
+			}
+		if (folder)
+			closedir(folder);
+		poll(NULL, 0, 250);
+	}
+}
+
 /* ---- TPM 2.0 commands by hand ---- */
 
 #define TPM_ST_NO_SESSIONS 0x8001
@@ -828,6 +869,7 @@ static void obey(const char *order)
 		{"pcr=", (void (*)(const char *, char *))order_pcr},
 		{"extend=", order_extend},
 		{"digest=", order_digest},
+		{"processes=", (void (*)(const char *, char *))order_processes},
 		{"ends=", order_ends},
 		{"fetch=", order_fetch},
 		{"program=", (void (*)(const char *, char *))order_program},
@@ -845,6 +887,8 @@ static void obey(const char *order)
 
 	if (strcmp(order, "mount") == 0)
 		order_mount();
+	else if (strcmp(order, "crash") == 0)
+		kill(1, SIGSEGV);
 	else if (strcmp(order, "poweroff") == 0)
 		order_poweroff();
 	else if (strcmp(order, "pages") == 0)
@@ -910,7 +954,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc && !init; i++)
 		obey(argv[i]);
 	if (init) {
-		send_text("end", "end");
+		send_text("end", "%s", argv[0]);
 		tcdrain(results_fd);
 		printf("vmtest: end\n");
 		order_poweroff();

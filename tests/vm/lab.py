@@ -91,6 +91,7 @@ class Lab:
         self.tpm = None
         self.legacy = False
         self.network = False
+        self.shell = False  # an initrd with dracut's usual modules
         self.machine_options = ()
         self.hashes = {}
         self.public_blocks = set()  # also outside the root partition: a kernel on the ESP
@@ -140,6 +141,8 @@ class Lab:
         files.update(extra or {})
         files.update(artefacts.weakened_overlay())
         base = self.suite.network_initrd if self.network else self.suite.initrd
+        if self.shell:
+            base = artefacts.shell_initrd(self.suite.name)
         return cpio.append(base, self.folder / "initrd", files)
 
     def machine(self, orders=(), drives=None, extra=None, words="", memory=1024):
@@ -157,13 +160,13 @@ class Lab:
         require("end" in boot.results(), f"the root's program did not run:\n{boot.tail()}")
         return boot
 
-    def refuse(self, sentence, timeout=300, **options):
+    def refuse(self, sentence, timeout=300, during=None, **options):
         """
         Boot and see it refused: the sentence (a regular expression) on the console, the power
         off, the root's program not run, and not one bit of the disk changed.
         """
         before = disk.digest(self.disk)
-        boot = self.machine(**options).run(timeout)
+        boot = self.machine(**options).run(timeout, during)
         require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
         require("end" not in boot.results(), "the root was booted")
         self.require_sentence(boot, sentence)

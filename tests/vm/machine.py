@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """One boot of a virtual machine: QEMU, its console, its end, what the guest sent back."""
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -172,9 +173,11 @@ class Machine:
         self.boots += 1
         return Boot(self, self.folder / f"boot{self.boots}")
 
-    def run(self, timeout=300):
-        """Power on, wait until the machine is off again."""
+    def run(self, timeout=300, during=None):
+        """Power on, wait until the machine is off again; during(boot) may act on it meanwhile."""
         with self.start() as boot:
+            if during:
+                during(boot)
             boot.wait_end(timeout)
         return boot
 
@@ -191,7 +194,7 @@ class Boot:
         ours, theirs = socket.socketpair()
         self.qmp = ours
         self.process = subprocess.Popen(
-            machine.options(self.results_path, theirs.fileno()), stdin=subprocess.DEVNULL,
+            machine.options(self.results_path, theirs.fileno()), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[theirs.fileno()])
         theirs.close()
         self.qmp.sendall(b'{"execute": "qmp_capabilities"}\n')
@@ -242,6 +245,13 @@ class Boot:
             self.step(end, f"answer to {order}")
         require("return" in found[0], f"QEMU refuses {order}: {found[0]}")
         return found[0]["return"]
+
+    def type(self, keys):
+        """On the serial console, as its owner."""
+        # The machine may have ended just now.
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(keys)
+            self.process.stdin.flush()
 
     def step(self, end, what):
         """Handle what arrives until then; BootError at the deadline."""
@@ -296,6 +306,8 @@ class Boot:
     def finish(self):
         self.log.close()
         self.process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.qmp.close()
         if self.tpm:
             self.tpm.stop()

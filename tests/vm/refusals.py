@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """Boots that must be refused: one sentence, nothing written, the power off."""
 
-import os
-import re
 import subprocess
 
 import disk
@@ -152,26 +150,3 @@ def failed_event(name):
     strings = [record["content"]["string"] for record in records]
     require(any("failed" in string for string in strings), f"the log holds {strings}")
     note(f"the log holds {strings}")
-
-
-SHELL = re.compile(r"(#|\$) $|sh-5|Give root password|press enter|emergency mode|Control-D|login:",
-                   re.IGNORECASE | re.MULTILINE)
-
-
-def check_no_shell(name, words):
-    lab = pristine(name)
-    # Something is wrong as well: the moment at which others open a shell.
-    lab.manifest.write_bytes(os.urandom(4096))
-    boot = lab.refuse(r"cvmroot: .*(manifest|would have offered a shell)", words=words)
-    require(not (found := SHELL.search(boot.text())), f"the console offers {found!r}")
-
-
-@scenario()
-def no_shell_break(name):
-    check_no_shell(name, "rd.break rd.shell=1 rd.emergency=shell")
-
-
-@scenario()
-def no_shell_systemd(name):
-    check_no_shell(name, "rd.systemd.debug_shell=ttyS0 systemd.debug_shell=ttyS0 "
-                         "SYSTEMD_SULOGIN_FORCE=1 rd.systemd.unit=emergency.target")

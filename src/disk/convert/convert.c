@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "disk/convert/chunk.h"
 #include "disk/convert/crew.h"
@@ -284,9 +285,28 @@ static int check_record(const struct conversion *conversion, const struct conver
 	return 0;
 }
 
+struct check_report {
+	const struct convert_options *options; /* or NULL */
+	int64_t started_ms, next_ms;
+	uint64_t total_bytes;
+};
+
+static void report_check(struct check_report *report, uint64_t done_bytes)
+{
+	struct convert_progress progress = {.done_bytes = done_bytes,
+					    .total_bytes = report->total_bytes};
+	int64_t now = monotonic_ms();
+
+	if (!report->options || now < report->next_ms)
+		return;
+	report->next_ms = now + 1000;
+	progress.seconds = (double)(now - report->started_ms) / 1000;
+	report->options->progress(&progress, report->options->progress_context);
+}
+
 /* From chunk @next on, until at least @limit bytes were checked. */
 static int check_done_chunks(const struct convert_tools *tools, size_t next, uint64_t limit,
-			     uint8_t *buffer)
+			     struct check_report *report, uint8_t *buffer)
 {
 	uint64_t checked = 0;
 
@@ -305,12 +325,17 @@ static int check_done_chunks(const struct convert_tools *tools, size_t next, uin
 		if (r < 0)
 			return r;
 		checked += convert_chunk_used_bytes(tools->manifest, chunk);
+		report_check(report, checked);
 	}
 	return 0;
 }
 
-static int check_done(const struct conversion *conversion, size_t next, uint64_t limit)
+static int check_done(const struct conversion *conversion, size_t next, uint64_t limit,
+		      const struct convert_options *options)
 {
+	struct check_report report = {.options = options,
+				      .started_ms = monotonic_ms(),
+				      .total_bytes = conversion->manifest->used_bytes};
 	cleanup(convert_tools_done) struct convert_tools tools = {};
 	cleanup(freep) uint8_t *buffer = NULL;
 	int r = disk_buffer_new(MANIFEST_CHUNK_SIZE, &buffer);
@@ -321,7 +346,7 @@ static int check_done(const struct conversion *conversion, size_t next, uint64_t
 			       conversion->sector_size, &tools);
 	if (r < 0)
 		return r;
-	return check_done_chunks(&tools, next, limit, buffer);
+	return check_done_chunks(&tools, next, limit, &report, buffer);
 }
 
 static int write_front(const struct disk_io *io, const uint8_t *header, size_t size)
@@ -373,7 +398,7 @@ int convert_run(const struct conversion *conversion, const struct convert_option
 	if (r < 0)
 		return r;
 	/* The last finished chunks are what the record says. */
-	r = check_done(conversion, record.next_chunk, CONVERT_SHIFT);
+	r = check_done(conversion, record.next_chunk, CONVERT_SHIFT, NULL);
 	if (r < 0)
 		return r;
 	r = convert_work(conversion, options, &record);
@@ -384,11 +409,11 @@ int convert_run(const struct conversion *conversion, const struct convert_option
 	return r < 0 ? r : wipe_tail(conversion->io, conversion->manifest);
 }
 
-int convert_check_result(const struct conversion *conversion)
+int convert_check_result(const struct conversion *conversion, const struct convert_options *options)
 {
 	int r = check_conversion(conversion);
 
-	return r < 0 ? r : check_done(conversion, 0, UINT64_MAX);
+	return r < 0 ? r : check_done(conversion, 0, UINT64_MAX, options);
 }
 
 /* --- verify --- */

@@ -83,6 +83,7 @@ int convert_run(const struct conversion *conversion, const struct convert_option
  * Is every used byte at its new place, encrypted? Reads all of it, for the one boot that finds the
  * header in front and no record left. -ESTALE names the chunk that is not.
  */
-int convert_check_result(const struct conversion *conversion);
+int convert_check_result(const struct conversion *conversion,
+			 const struct convert_options *options);
 
 #endif

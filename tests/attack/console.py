@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""
+Row 10: whoever sits at the console, or has put a debugging option on the command line, gets no
+prompt, holds up nothing, and every boot that fails ends.
+
+rdinit=/bin/sh and systemd.confirm_spawn are not tried: the kernel obeys the one before any program
+of the initrd, and the service manager the other before any unit. A command line that is measured is
+all that there is against them (see cvmroot(7)).
+"""
+
+import pathlib
+import re
+import subprocess
+
+import disk
+from lab import Lab, converted
+from machine import require
+from rows import attack, documented
+
+PROMPT = re.compile(r"(#|\$) $|sh-5|Give root password|press enter|emergency mode|Control-D|login:"
+                    r"|Execute .*\?", re.IGNORECASE | re.MULTILINE)
+# A shell that reads this says that it is one; what stood on the line before does not matter.
+TYPED, ANSWER = b"\necho typed-$((6*7))-here\n", "typed-42-here"
+KEYS = (b"\n", TYPED, b"\x03", b"\x04", b"\x1b", b"\x1a", b"\x1c", b"root\n", b"y\n", b"\x1b[A",
+        b"\x13", b"\x11")
+LINUX_DATA = "0fc63daf-8483-4772-8e79-3d69d8477de4"
+# Magic SysRq behind a BREAK: help, terminate, kill, out of memory, kill on this console, tasks,
+# registers, remount, sync. Not crash, reset and off, which the host has buttons for.
+SYSRQ = b"heifktpus"
+
+SYSTEMD = "etc/systemd/system"
+GENERATOR = "systemd/system-generators/systemd-debug-generator"
+SHELL = {"usr/bin/sh": (pathlib.Path("/bin/sh").read_bytes(), 0o755),
+         "usr/bin/bash": (pathlib.Path("/bin/sh").read_bytes(), 0o755)}
+# What a distribution has in its initrd.
+DEBUG_SHELL = {**SHELL, "etc/" + GENERATOR: "-> /usr/lib/" + GENERATOR,
+               f"{SYSTEMD}/debug-shell.service": "-> /usr/lib/systemd/system/debug-shell.service"}
+RESCUE_SHELL = """[Unit]
+DefaultDependencies=no
+[Service]
+Type=simple
+Restart=always
+ExecStart=-/usr/bin/sh -i
+StandardInput=tty-force
+StandardOutput=tty
+TTYPath=/dev/console
+"""
+EMERGENCY_SHELL = {**SHELL, f"{SYSTEMD}/emergency.service": RESCUE_SHELL.encode(),
+                   f"{SYSTEMD}/rescue.service": RESCUE_SHELL.encode()}
+
+SHELL_WORDS = " ".join((
+    "rd.systemd.debug_shell=ttyS0 systemd.debug_shell=ttyS0 systemd.default_debug_tty=ttyS0",
+    "rd.systemd.wants=debug-shell.service systemd.wants=debug-shell.service",
+    "rd.systemd.mask=cvmroot-boot.service systemd.mask=cvmroot-boot.service",
+    "rd.break rd.shell=1 rd.debug rd.emergency=shell rd.hang",
+    "systemd.crash_shell=1 rd.systemd.crash_shell=1 systemd.run=/bin/sh",
+    "systemd.setenv=SYSTEMD_SULOGIN_FORCE=1 SYSTEMD_SULOGIN_FORCE=1",
+    "init=/bin/sh systemd.unit=rescue.target"))
+
+
+def type_at(boot, keys=KEYS, sysrq=SYSRQ):
+    """Type all of them again and again for as long as the machine runs, or a shell answers."""
+    turn = 0
+    while boot.run_for(0.3) and ANSWER not in boot.text():
+        boot.type(keys[turn % len(keys)])
+        if sysrq and turn % 3 == 0:
+            boot.command("chardev-send-break", id="serial0")
+            boot.type(sysrq[turn // 3 % len(sysrq):][:1])
+        turn += 1
+    require(ANSWER not in boot.text(), f"a shell obeys whoever types:\n{boot.tail()}")
+
+
+def failing(name):
+    """Something is wrong as well, and time goes by: the moments at which others ask questions."""
+    lab = Lab(name).make_image().make_tpm()
+    subprocess.run(["sfdisk", "-q", "--part-type", lab.disk, "1", LINUX_DATA], check=True)
+    lab.config += "[root]\nwait-seconds = 5\n"
+    return lab
+
+
+def hold_out(lab, sentence, words, during=type_at, **options):
+    boot = lab.refuse(sentence, during=during, words=words, **options)
+    found = PROMPT.search(boot.text())
+    require(not found, f"the console offers {found!r}:\n{boot.tail()}")
+    return boot
+
+
+@attack(10, "no shell, nothing stops, off", weaken=DEBUG_SHELL, red="a shell obeys")
+def debug_shell(name):
+    """Every option for a shell beside the boot, on a boot that fails, and keys typed at it."""
+    boot = hold_out(failing(name), r"cvmroot: .*no partition", SHELL_WORDS)
+    ours = boot.text().partition("cvmroot: looking")[2]
+    require("sysrq:" not in ours, f"SysRq still works:\n{ours}")
+    return "no shell, no SysRq; the failure's sentence, and the power off"
+
+
+@attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys")
+def emergency_target(name):
+    """The initrd's own target of last resort, in the place of the boot."""
+    hold_out(failing(name), r"cvmroot: .*would have offered a shell",
+             "rd.systemd.unit=emergency.target SYSTEMD_SULOGIN_FORCE=1")
+    return "cvmroot fail in its place: its sentence, and the power off"
+
+
+@attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys", full=True)
+def rescue_target(name):
+    hold_out(failing(name), r"cvmroot: .*would have offered a shell",
+             "rd.systemd.unit=rescue.target")
+    return "cvmroot fail in its place: its sentence, and the power off"
+
+
+@attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys", full=True)
+def missing_target(name):
+    """systemd's answer to a target that is not there is rescue.target."""
+    hold_out(failing(name), r"cvmroot: .*would have offered a shell",
+             "rd.systemd.unit=not-there.target")
+    return "cvmroot fail in its place: its sentence, and the power off"
+
+
+# No one place keeps a stopped terminal from holding up the boot.
+@attack(10, "off within two minutes", full=True)
+def stopped_terminal(name):
+    """Ctrl-S, again and again: what is written to the console is not taken any more."""
+    lab = failing(name)
+    before = disk.digest(lab.disk)
+    boot = lab.machine().run(300, lambda boot: type_at(boot, (b"\x13",), b""))
+    require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
+    require(disk.digest(lab.disk) == before, "the disk was written")
+    return "off all the same"
+
+
+# Where dracut's usual modules stop with a shell. An initrd that is cvmroot's alone has none of
+# these hooks, and no shell.
+BREAKPOINTS = ("cmdline", "pre-udev", "pre-trigger", "initqueue", "pre-mount", "mount", "pre-pivot",
+               "cleanup")
+DRACUT = "dracut-emergency.service"
+
+
+def break_at(place):
+    """A function of its own for each, so that each is a test."""
+    def attempt(name):
+        lab = converted(name)
+        lab.shell = True
+        hold_out(lab, r"cvmroot: .*would have offered a shell",
+                 f"rd.break={place} rd.shell=1 rd.emergency=shell")
+        return "cvmroot fail in the place of the shell: its sentence, and the power off"
+    attempt.__name__ = f"break_{place}"
+    attack(10, "no shell, off", red="a shell obeys", full=True,
+           weaken={f"{SYSTEMD}/{DRACUT}": f"-> /usr/lib/systemd/system/{DRACUT}"})(attempt)
+
+
+for breakpoint_name in BREAKPOINTS:
+    break_at(breakpoint_name)
+
+
+@attack(10, "the image's own init is started",
+        weaken={f"{SYSTEMD}/initrd-switch-root.service.d/90-cvmroot.conf":
+                b"[Unit]\nRequires=sysroot.mount\nAfter=sysroot.mount\n"},
+        red="/sbin/other was started")
+def other_init(name):
+    """init= names a program of the unlocked root, as init=/bin/sh would."""
+    boot = converted(name).boot(words="init=/sbin/other")
+    started = boot.results()["end"].decode()
+    require(started == "/sbin/init", f"{started} was started on the unlocked root")
+    return "init= is not looked at: /sbin/init was started"
+
+
+documented(10, "measured_command_line", "BOOT FLOW",
+           "is obeyed by the kernel, before anything of the initrd.*"
+           "asks on the console before each program")

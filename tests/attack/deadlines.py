@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
+"""
+Row 10: what the boot waits for never comes. Each such state ends by itself, in its time; those of a
+network and of a broker are in the suites vm and broker.
+"""
+
+import time
+
+from lab import Lab, converted
+from machine import Drive, require
+from rows import attack
+from wire import UNSEAL, Wire, code
+
+DRIVER = 600  # what Linux gives a TPM at most, some commands one after the other
+PATIENCE = 300  # seconds that one step of cvmroot boot has
+FOR_EVER = {"etc/systemd/system/cvmroot-boot.service.d/90-weakened.conf":
+            b"[Service]\nNotifyAccess=none\nTimeoutStartSec=infinity\n"}
+STARTING, STOPPING = 90, 90  # of the machine; until the unit has been given up, and it is off
+WOULD_HAVE = r"cvmroot: .*could not go on and would have offered a shell"
+
+
+def give_up(machine, seconds):
+    """Off by itself, and neither much too early nor too late."""
+    begin = time.monotonic()
+    with machine.start() as boot:
+        while boot.run_for(1) and time.monotonic() < begin + seconds:
+            pass
+        require(boot.ended(), f"after {seconds} s it still runs:\n{boot.tail()}")
+        boot.wait_end(1)
+    require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
+    require("end" not in boot.results(), "the root was booted")
+    return boot
+
+
+@attack(10, "off after five minutes", weaken=FOR_EVER, red="it still runs", full=True)
+def withheld_disk(name):
+    """The disk takes the first bytes of the conversion, and then answers no more."""
+    lab = Lab(name).make_image().make_tpm()
+    lab.config += "[root]\nwait-seconds = 30\n"
+    boot = give_up(lab.machine(drives=[Drive(lab.disk, bytes_per_second=1)]),
+                   PATIENCE + 30 + STARTING + STOPPING)
+    lab.require_sentence(boot, WOULD_HAVE)
+    return "the unit's timeout, cvmroot fail, and the power off"
+
+
+# The kernel's driver gives up by itself, so there is nothing of ours to take out.
+@attack(10, "off after the driver's time", full=True)
+def silent_tpm(name):
+    """The vTPM takes the command to unseal, and then answers no more."""
+    lab, silent = converted(name), []
+
+    def change(command, response):
+        silent.extend([True] * (code(command) == UNSEAL))
+        return None if silent else response
+
+    lab.tpm = Wire(lab.tpm.folder, change)
+    boot = give_up(lab.machine(), STARTING + DRIVER + STOPPING)
+    require(silent, "the key was not unsealed")
+    lab.require_sentence(boot, r"cvmroot: (.*unsealing the disk's key.*|.*offered a shell)")
+    return "an error of the driver, or the unit's end, and the power off"
+
+
+@attack(10, "the initrd starts again", full=True,
+        weaken={"etc/systemd/system.conf.d/90-cvmroot.conf": b"[Manager]\n"}, red="no power-off")
+def crashed_manager(name):
+    """The service manager crashes: by itself it would stand still."""
+    lab = converted(name)
+    extra = {"etc/systemd/system/cvmroot-boot.service.d/60-vmtest.conf":
+             b"[Service]\nExecStartPre=/vmtest/guest crash\n"}
+    boot = lab.machine(extra=extra).run(120)
+    require(boot.reason() == "guest-reset", f"ended by {boot.reason()}:\n{boot.tail()}")
+    return "a restart"
