@@ -325,7 +325,7 @@ static int finish(const struct image *image)
 {
 	int r = check_front(image);
 
-	return r < 0 ? r : convert_check_result(&image->conversion);
+	return r < 0 ? r : convert_check_result(&image->conversion, NULL);
 }
 
 static int act(const struct replay *replay, enum boot_action action)

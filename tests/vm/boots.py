@@ -9,7 +9,7 @@ import artefacts
 import disk
 from disk import MIB
 from lab import FIRST_MARKER, Lab, converted, parse_log, unit
-from machine import Drive, note, require
+from machine import Drive, require
 from scenario import scenario
 
 STATUS = "/run/cvmroot/status.json"

@@ -9,7 +9,7 @@ import artefacts
 import disk
 from boots import LOG, STATUS
 from lab import Lab
-from machine import Drive, Machine, note, require
+from machine import Drive, Machine, require
 from scenario import scenario
 
 EVENT_LOG = "/sys/kernel/security/tpm0/binary_bios_measurements"

@@ -5,7 +5,7 @@ import disk
 from boots import check_first_boot, first_boot_orders
 from disk import MIB
 from lab import Lab
-from machine import Drive, note, require
+from machine import Drive, require
 from scenario import scenario
 
 SLOW = 8 * MIB  # bytes a second: a conversion takes seconds, so that a cut can hit it
