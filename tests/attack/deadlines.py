@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """
-Row 10: what the boot waits for never comes. Each such state ends by itself, in its time; those of a
-network and of a broker are in the suites vm and broker.
+Rows 10, 22: what the boot waits for never comes. Each such state ends by itself, in its time; those
+of a network and of a broker are in the suites vm and broker.
 """
 
+import os
 import time
 
+import disk
 from lab import Lab, converted
 from machine import Drive, require
 from rows import attack
@@ -15,6 +17,9 @@ DRIVER = 600  # what Linux gives a TPM at most, some commands one after the othe
 PATIENCE = 300  # seconds that one step of cvmroot boot has
 FOR_EVER = {"etc/systemd/system/cvmroot-boot.service.d/90-weakened.conf":
             b"[Service]\nNotifyAccess=none\nTimeoutStartSec=infinity\n"}
+APPEARING = 90  # for the file system of the root that was opened
+FOR_ANY_ROOT = {"etc/systemd/system/dev-mapper-root.device.d/zz-cvmroot.conf":
+                b"[Unit]\nAfter=cvmroot-boot.service\nJobTimeoutSec=infinity\n"}
 STARTING, STOPPING = 90, 90  # of the machine; until the unit has been given up, and it is off
 WOULD_HAVE = r"cvmroot: .*could not go on and would have offered a shell"
 
@@ -70,3 +75,15 @@ def crashed_manager(name):
     boot = lab.machine(extra=extra).run(120)
     require(boot.reason() == "guest-reset", f"ended by {boot.reason()}:\n{boot.tail()}")
     return "a restart"
+
+
+@attack(22, "off, nothing mounted", weaken=FOR_ANY_ROOT, red="it still runs", full=True)
+def data_of_noise(name):
+    """The header is ours; what lies behind it is noise of the host's, and no file system."""
+    lab = converted(name)
+    with open(lab.disk, "r+b") as file:
+        file.seek(disk.START + disk.SHIFT)
+        file.write(os.urandom(lab.filesystem.stat().st_size))
+    boot = give_up(lab.machine(), STARTING + APPEARING + STOPPING)
+    lab.require_sentence(boot, WOULD_HAVE)
+    return "no file system appears on the root; the power off"
