@@ -48,7 +48,6 @@ int secret_copy(const void *data, size_t size, struct secret **ret)
 
 	if (r < 0)
 		return r;
-	/* analyze: core.NullDereference: errno is not zero where secret_new() returns it */
 	memcpy((*ret)->data, data, size);
 	return 0;
 }
@@ -77,7 +76,6 @@ int secret_random(size_t size, struct secret **ret)
 
 	if (r < 0)
 		return r;
-	/* analyze: core.NullDereference: errno is not zero where secret_new() returns it */
 	r = random_bytes(secret->data, size);
 	if (r < 0)
 		return r;
@@ -93,7 +91,6 @@ int secret_base64(const struct secret *from, struct secret **ret)
 
 	if (r < 0)
 		return r;
-	/* analyze: core.NullDereference: errno is not zero where secret_new() returns it */
 	base64_encode(from->data, from->size, (char *)text->data);
 	r = secret_copy(text->data, text->size - 1, &trimmed);
 	if (r < 0)
