@@ -107,7 +107,7 @@ def reboot(name):
     lab.check_events(results["file=" + LOG], "reopened")
 
 
-@scenario()
+@scenario(full=True)
 def measured_elsewhere(name):
     """Each event in the register that the configuration names, in the first boot and later."""
     lab = Lab(name).make_image().make_tpm()
@@ -245,7 +245,7 @@ def systemd_cryptsetup(name):
     systemd_unlocks(converted(name))
 
 
-@scenario(900)
+@scenario(full=True)
 def systemd_cryptsetup_legacy(name):
     """That of Debian 12 knows the legacy primary only."""
     lab = Lab(name, suite="bookworm")

@@ -281,14 +281,14 @@ def debian_13_broker(name):
     whole_chain(name, "trixie")
 
 
-@scenario(1800)
+@scenario(1800, full=True)
 def debian_12_broker(name):
     whole_chain(name, "bookworm")
 
 
 # ---- What is missing at first ----
 
-@scenario()
+@scenario(full=True)
 def network_late_link(name):
     """The cable is plugged in when the guest has waited for some time."""
     lab = NetworkLab(name)

@@ -137,7 +137,7 @@ def snp(name):
     first_boot_and_reboot(PlatformLab(name, "snp", SNP), SNP_POLICY)
 
 
-@scenario()
+@scenario(full=True)
 def snp_ioctl(name):
     """By /dev/sev-guest, as on kernels before 6.7; report of version 5."""
     words = ("sev-guest", "--measurement", MEASUREMENT, "--snp-version", "5")
@@ -163,7 +163,7 @@ def az_snp_vtpm(name):
                                                 "measurements": [MEASUREMENT]}})
 
 
-@scenario()
+@scenario(full=True)
 def az_tdx_vtpm(name):
     words = ("azure", "--type", "tdx", "--measurement", MEASUREMENT)
     lab = PlatformLab(name, "az-tdx-vtpm", words).make_tpm()
@@ -256,7 +256,7 @@ def snp_initdata(name):
         broker.require_attested("snp", 2)
 
 
-@scenario()
+@scenario(full=True)
 def tdx_initdata(name):
     """MRCONFIGID: another document bound, then this one."""
     lab = PlatformLab(name, "tdx", (*TDX, "--initdata", "aa" * 32))

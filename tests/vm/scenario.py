@@ -11,14 +11,17 @@ class Skip(Exception):
     """This machine cannot run the scenario; the text says why."""
 
 
-def scenario(timeout=900):
-    """Register a function as the scenario of its name, in seconds of time at most."""
+def scenario(timeout=900, full=False):
+    """
+    Register a function as the scenario of its name, in seconds of time at most; @full: a short run
+    leaves it out.
+    """
     def register(function):
-        add_scenario(function.__name__.replace("_", "-"), function, timeout)
+        add_scenario(function.__name__.replace("_", "-"), function, timeout, full)
         return function
     return register
 
 
 def add_scenario(name, function, timeout=900, full=False):
-    """The same for a function of many names; @full: a short run leaves it out."""
+    """The same for a function of many names."""
     SCENARIOS[name] = (function, timeout, full)
