@@ -3,8 +3,8 @@
 name of one. A finding that the source does not explain fails the test.
 
 A comment that says "analyze: CHECK: why this is no fault" explains the findings of that check in
-the two lines of code below it; one that explains nothing fails the test, too. The explanations are
-for the versions of Debian 12; others find other things."""
+the two lines of code below it; one that explains nothing fails the test, too. Another version of a
+tool finds other things than the explanations were written for, so that it is not run."""
 
 import concurrent.futures
 import dataclasses
@@ -111,13 +111,34 @@ def cppcheck():
                     "--template={file}:{line}: {severity}: {message} [{id}]"])
 
 
-# Name: seconds, and how its checks are told from those of the others. clang takes the longest by
-# far, so that only a full run waits for it.
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    function: object
+    version: str  # that the explanations are for: the one of Debian 12
+    timeout: int  # seconds
+    checks: re.Pattern  # how its checks are told from those of the others
+    full: bool = False
+
+
+# clang takes the longest by far, so that only a full run waits for it.
 TOOLS = {
-    "clang": (clang, 1800, True, re.compile(r"(core|unix|deadcode|security|nullability|optin)\.")),
-    "cppcheck": (cppcheck, 900, False, re.compile(r"[a-z]\w*$")),
-    "gcc": (gcc, 900, False, re.compile(r"-W")),
+    "clang": Tool(clang, "14", 1800,
+                  re.compile(r"(core|unix|deadcode|security|nullability|optin)\."), full=True),
+    "cppcheck": Tool(cppcheck, "2.10", 900, re.compile(r"[a-z]\w*$")),
+    "gcc": Tool(gcc, "12", 900, re.compile(r"-W")),
 }
+
+
+def reason_to_skip(name):
+    """Why the explanations say nothing about this machine's tool, or None."""
+    if not shutil.which(name):
+        return f"{name} is not installed"
+    words = subprocess.run([name, "--version"], check=True, stdout=subprocess.PIPE, text=True)
+    found = re.search(r"\d+(\.\d+)+", words.stdout)[0]
+    wanted = TOOLS[name].version
+    if not f"{found}.".startswith(f"{wanted}."):
+        return f"this is {name} {found}; the sources explain the findings of {name} {wanted}"
+    return None
 
 
 def findings(words):
@@ -154,9 +175,9 @@ def explanations(checks):
 
 
 def judge(name):
-    tool, _, _, checks = TOOLS[name]
-    seen = set(findings(tool()))
-    explained = explanations(checks)
+    tool = TOOLS[name]
+    seen = set(findings(tool.function()))
+    explained = explanations(tool.checks)
     used, bad = set(), 0
     for finding in sorted(seen, key=dataclasses.astuple):
         reasons = {(finding.file, line, finding.check)
@@ -174,11 +195,12 @@ def judge(name):
 
 def main(arguments):
     if arguments == ["--list"]:
-        for name, (_, timeout, full, _) in TOOLS.items():
-            print(name, timeout, "full" if full else "")
+        for name, tool in TOOLS.items():
+            print(name, tool.timeout, "full" if tool.full else "")
         return 0
-    if not shutil.which(arguments[0]):
-        print(f"{arguments[0]} is not installed")
+    reason = reason_to_skip(arguments[0])
+    if reason:
+        print(reason)
         return SKIP_STATUS
     return judge(arguments[0])
 
