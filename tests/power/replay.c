@@ -487,8 +487,9 @@ static int write_state(struct replay *replay, bool decrypt, char **words)
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: replay check FOLDER OFFSET SIZE [--seed N] [--cuts N]\n"
-		"       replay write|decrypt FOLDER OFFSET SIZE [--seed N] FLUSH CUT FILE\n");
+		"usage: replay check FOLDER OFFSET SIZE CONVERTING DONE [--seed N] [--cuts N]\n"
+		"       replay write|decrypt FOLDER OFFSET SIZE CONVERTING DONE [--seed N]\n"
+		"              FLUSH CUT FILE\n");
 	return 2;
 }
 
