@@ -11,7 +11,7 @@
  */
 struct scenario {
 	const char *name;
-	int (*set_up)(void);	 /* once; folder is there */
+	int (*set_up)(void);	 /* once; folder is there; or NULL */
 	void (*reset)(void);	 /* before each run: what a run may have changed; or NULL */
 	int (*run)(void);	 /* in a child */
 	void (*tear_down)(void); /* or NULL */
@@ -55,6 +55,7 @@ void known_secret_fill(unsigned int number, void *ret, size_t size);
 int known_secret(unsigned int number, size_t size, struct secret **ret);
 #define KNOWN_SECRETS	  8
 #define KNOWN_SECRET_SIZE 64 /* and shorter ones begin as it does */
+void must_be_known_secret(const struct secret *secret, unsigned int number, size_t size);
 /* Where one of them, or its base64 text, lies in this process: "[heap]"; NULL: nowhere. */
 const char *find_known_secret(unsigned int *ret_number);
 

@@ -17,11 +17,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int nothing(void)
-{
-	return 0;
-}
-
 /* ---- Configuration and initdata ---- */
 
 static int write_config(void)
@@ -75,12 +70,10 @@ static int load_initdata(void)
 
 static const struct scenario config = {
 	.name = "config", .set_up = write_config, .run = load_config, .survives = " mlock "};
-static const struct scenario config_broker = {.name = "config-broker",
-					      .set_up = nothing,
-					      .run = load_broker_config,
-					      .survives = " mlock "};
+static const struct scenario config_broker = {
+	.name = "config-broker", .run = load_broker_config, .survives = " mlock "};
 static const struct scenario initdata = {
-	.name = "initdata", .set_up = nothing, .run = load_initdata, .survives = " mlock "};
+	.name = "initdata", .run = load_initdata, .survives = " mlock "};
 
 /* ---- Manifest ---- */
 
@@ -100,7 +93,7 @@ static int load_manifest(void)
 
 /* stat() only says no to large files before they are read. */
 static const struct scenario manifest = {
-	.name = "manifest-load", .set_up = nothing, .run = load_manifest, .survives = " stat64 "};
+	.name = "manifest-load", .run = load_manifest, .survives = " stat64 "};
 
 /* ---- Status ---- */
 
@@ -151,13 +144,11 @@ static int read_status(void)
 }
 
 static const struct scenario status_write = {.name = "status-write",
-					     .set_up = nothing,
 					     .reset = reset_status,
 					     .run = write_status,
 					     .again = write_status_again,
 					     .silent = true};
-static const struct scenario status_read = {
-	.name = "status-read", .set_up = nothing, .run = read_status};
+static const struct scenario status_read = {.name = "status-read", .run = read_status};
 
 /* ---- Files that are replaced ---- */
 
@@ -186,7 +177,6 @@ static int replace_file_again(void)
 }
 
 static const struct scenario file_replace = {.name = "file-replace",
-					     .set_up = nothing,
 					     .reset = reset_file,
 					     .run = replace_file,
 					     .again = replace_file_again,
@@ -280,11 +270,8 @@ static int check_log(void)
 
 static const struct scenario logs_read = {
 	.name = "logs-read", .set_up = make_logs, .run = read_logs};
-static const struct scenario logs_append = {.name = "logs-append",
-					    .set_up = nothing,
-					    .reset = reset_log,
-					    .run = append_event,
-					    .again = check_log};
+static const struct scenario logs_append = {
+	.name = "logs-append", .reset = reset_log, .run = append_event, .again = check_log};
 
 /* ---- Verifying ---- */
 
@@ -376,16 +363,10 @@ static int use_secrets(void)
 }
 
 /* Secrets of a machine without swap are as safe when they are not locked. */
-static const struct scenario keys_combine = {.name = "keys-combine",
-					     .set_up = nothing,
-					     .run = combine,
-					     .survives = " mlock ",
-					     .silent = true};
-static const struct scenario secrets = {.name = "secrets",
-					.set_up = nothing,
-					.run = use_secrets,
-					.survives = " mlock ",
-					.silent = true};
+static const struct scenario keys_combine = {
+	.name = "keys-combine", .run = combine, .survives = " mlock ", .silent = true};
+static const struct scenario secrets = {
+	.name = "secrets", .run = use_secrets, .survives = " mlock ", .silent = true};
 
 const struct scenario *const scenarios_files[] = {
 	&config,       &config_broker, &initdata,  &manifest,	 &status_write,

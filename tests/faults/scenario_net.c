@@ -23,11 +23,6 @@ enum {
 #define RESOURCE_SIZE 32
 #define P256_SIZE     32
 
-static int nothing(void)
-{
-	return 0;
-}
-
 /* ---- A resource ---- */
 
 static void coordinates(char *x_text, char *y_text)
@@ -115,7 +110,6 @@ static void free_resource(void)
 
 static int open_resource(void)
 {
-	static uint8_t expected[RESOURCE_SIZE];
 	struct jwe_key key = {};
 	cleanup(secret_freep) struct secret *d = NULL;
 	cleanup(secret_freep) struct secret *plaintext = NULL;
@@ -132,10 +126,7 @@ static int open_resource(void)
 		r = payload_read(plaintext, false, &secret);
 	if (r < 0)
 		return r;
-	known_secret_fill(RESOURCE, expected, sizeof(expected));
-	if (secret->size != RESOURCE_SIZE || memcmp(secret->data, expected, RESOURCE_SIZE) != 0)
-		wrong("another key, of %zu bytes", secret->size);
-	explicit_bzero(expected, sizeof(expected));
+	must_be_known_secret(secret, RESOURCE, RESOURCE_SIZE);
 	return 0;
 }
 
@@ -186,10 +177,8 @@ static int exchange_messages(void)
 	return r < 0 ? r : message_read_token(token_text, strlen(token_text));
 }
 
-static const struct scenario broker_messages = {.name = "broker-messages",
-						.set_up = nothing,
-						.run = exchange_messages,
-						.survives = " mlock "};
+static const struct scenario broker_messages = {
+	.name = "broker-messages", .run = exchange_messages, .survives = " mlock "};
 
 /* ---- HTTP ---- */
 

@@ -128,7 +128,6 @@ static int seal_into(struct tpm *tpm, json_t **ret_token)
 
 static int unseal_from(struct tpm *tpm, json_t *token)
 {
-	static uint8_t expected[TPM_SECRET_SIZE];
 	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
 	cleanup(secret_freep) struct secret *secret = NULL;
 	int r = tpm_token_parse(token, &sealed);
@@ -139,10 +138,7 @@ static int unseal_from(struct tpm *tpm, json_t *token)
 	watch_wire(false);
 	if (r < 0)
 		return r;
-	known_secret_fill(UNSEALS, expected, sizeof(expected));
-	if (memcmp(secret->data, expected, sizeof(expected)) != 0)
-		wrong("another secret");
-	explicit_bzero(expected, sizeof(expected));
+	must_be_known_secret(secret, UNSEALS, TPM_SECRET_SIZE);
 	return 0;
 }
 

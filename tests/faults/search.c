@@ -36,6 +36,16 @@ int known_secret(unsigned int number, size_t size, struct secret **ret)
 	return r;
 }
 
+void must_be_known_secret(const struct secret *secret, unsigned int number, size_t size)
+{
+	static uint8_t expected[KNOWN_SECRET_SIZE];
+
+	known_secret_fill(number, expected, size);
+	if (secret->size != size || memcmp(secret->data, expected, size) != 0)
+		wrong("%zu bytes that are not secret %u", secret->size, number);
+	explicit_bzero(expected, sizeof(expected));
+}
+
 /* All that would find itself is here, in a mapping that is not searched. */
 struct search {
 	struct {

@@ -10,16 +10,26 @@ import re
 import subprocess
 import sys
 
-# Calls that cannot fail, or only tell.
-NEVER = re.compile(
-    r"_free$|_free_all$|_cleanup$|_clear_free$|^EVP_sha|_get0|_get_bits$|_get_word$|_is_a$|_num$|"
-    r"_value$|_construct_|cmp$|_get_ex_data|_get_error|_get_current|_up_ref$|_get_data$|"
-    r"_error_string$|_string_long$|^jose_(cfg_auto|cfg_decref|io_auto|cfg_set_err_func)$|"
-    r"_SSL_CTX$|_callback$|SSL_CTX_set_(options|security_level|verify)$|_pop_free$|^Esys_F(ree|in)|"
-    r"_get_X509_PUBKEY$|_get_ext|_set_flags$|^crypt_(token_external_disable|metadata_locking)|"
-    r"^json_(false|null|delete|object_(get|iter\w*|key_to_iter|size)|array_(get|size)|"
-    r"(string|integer)_value|string_length|[gs]et_alloc_funcs)$|^BN_bn2bin$|^CRYPTO_(free|memcmp)$|"
-    r"_get_ex_data_\w+$|_time$|^ASN1_(OBJECT|STRING)|^BIO_free|^OPENSSL_sk_(num|value)")
+# Calls that are not let fail: an expression that is found in the name, and why.
+NEVER = [
+    (r"_free$|_free_all$|_pop_free$|_cleanup$|_clear_free$|^BIO_free|^CRYPTO_free$|^json_delete$",
+     "it frees"),
+    (r"^Esys_F(ree|in)|^jose_(cfg_auto|cfg_decref|io_auto)$", "it frees"),
+    (r"^EVP_sha|_construct_|^json_(false|null)$", "it names a constant, or fills a structure"),
+    (r"_up_ref$|_callback$|_set_flags$|^json_set_alloc_funcs$|^jose_cfg_set_err_func$",
+     "it sets a number or a pointer"),
+    (r"SSL_CTX_set_(options|security_level|verify)$", "it sets a number or a pointer"),
+    (r"^crypt_(token_external_disable|metadata_locking)", "it sets a number or a pointer"),
+    (r"^BN_bn2bin$", "the caller gives it the room that it needs"),
+    (r"_get0|_get_(bits|word|data|X509_PUBKEY)$|_get_(ex_data|error|current|ext)|_SSL_CTX$",
+     "it looks at what is there"),
+    (r"_is_a$|_num$|_value$|_time$|cmp$|^CRYPTO_memcmp$|^ASN1_(OBJECT|STRING)",
+     "it looks at what is there"),
+    (r"^OPENSSL_sk_(num|value)|^json_(array_(get|size)|object_(get|iter\w*|key_to_iter|size))$",
+     "it looks at what is there"),
+    (r"^json_((string|integer)_value|string_length|get_alloc_funcs)$", "it looks at what is there"),
+    (r"_error_string$|_string_long$", "it has a text for each number"),
+]
 
 # The first expression that matches a name tells the kinds of failure, as its manual names them:
 # what it returns, and errno. The kinds "short" (half of what was asked for), "allocation" (of
@@ -90,7 +100,7 @@ def undefined(archives):
 def kinds_of(name):
     """The row of the table, or nothing."""
     for expression, kinds in TABLE:
-        if re.fullmatch(expression, name) and not NEVER.search(name):
+        if re.fullmatch(expression, name) and not any(re.search(word, name) for word, _ in NEVER):
             return kinds
     return None
 
