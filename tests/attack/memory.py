@@ -85,7 +85,9 @@ class Holding:
     def last_dump(self, boot):
         boot.wait_text(HOLDING, 300)
         dump = Dump(self.lab, boot, "memory-last")
-        pages = ram.Pages(boot.results()["pages"])
+        results = boot.results()
+        need(f"gone={PROGRAM}" not in results, f"{PROGRAM} does not end")
+        pages = ram.Pages(results["pages"])
         dump.require_planted(self.text, pages)
         return dump, pages
 

@@ -20,7 +20,7 @@
  *	ends=COMMAND    run a command whose power-off shall end only itself; send how it ended
  *	run=COMMAND     run a command; send "status N", a line feed, and what it wrote
  *	program=WORDS   wait until a process has this command line; send its /proc/PID/status
- *	gone=WORDS      wait until no process has this command line
+ *	gone=WORDS      wait until no process has this command line, at most five minutes
  *	plant=TEXT      keep SHA-256(TEXT) in a page of this process
  *	pages           send what the kernel uses each page for (see order_pages())
  *	hold            say so on the console, and wait until the machine is killed
@@ -30,7 +30,7 @@
  *	poweroff
  *
  * Results go to the second serial port, each as "@vmtest NAME SIZE\n", the bytes, "\n", where NAME
- *is the order.
+ * is the order.
  */
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -505,13 +505,19 @@ static void order_program(const char *name, const char *words)
 	free(data);
 }
 
+/* Only a process that is still there is worth a result. */
 static void order_gone(const char *name, const char *words)
 {
+	time_t end = time(NULL) + 5 * WAIT_SECONDS;
 	char pid[32];
 
-	(void)name;
-	while (find_process(words, pid))
+	while (find_process(words, pid)) {
+		if (time(NULL) >= end) {
+			send_text(name, "still there, as %s", pid);
+			return;
+		}
 		poll(NULL, 0, 10);
+	}
 }
 
 /* Text and digest in the same page would not tell which of them was found. */
