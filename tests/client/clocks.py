@@ -4,7 +4,7 @@
 import datetime
 
 from case import case, need, need_equal
-from surroundings import ROOT
+from surroundings import BUSY, ROOT
 
 SHIM = ROOT / "build" / "tests" / "client" / "libwrong_clock.so"
 YEAR = 365 * 86400
@@ -94,5 +94,5 @@ def jumps(place):
     broker = place.broker("blackhole")
     result = place.fetch(None, *config(place, broker, "false"), deadline=3,
                          before=wrong_clock(0, -86400))
-    place.refused(result, r"gave up after 3 s: .*")
-    need(result.seconds < 4.5, f"it gave up after {result.seconds:.1f} s, not 3 s")
+    place.refused(result, r"gave up after [3-9] s: .*")
+    need(result.seconds < 3 + BUSY, f"it gave up after {result.seconds:.1f} s, not 3 s")
