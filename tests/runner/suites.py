@@ -78,28 +78,33 @@ def load_checks():
 
 
 def unit_tests(build, suffix="", environment=None):
-    """The unit tests and the replays of the corpora that a folder was built for."""
+    """The unit tests that a folder was built for."""
     for name, path in executables(build, "unit"):
         if name.startswith("test_"):
             yield Test(name.removeprefix("test_") + suffix, [str(path)], 300, environment or {})
+
+
+def replays(build):
+    """The replays of the corpora, as they were built there."""
     for name, path in executables(build, "fuzz"):
         if name.startswith("replay_"):
             corpus = ROOT / "tests" / "fuzz" / "corpus" / name.removeprefix("replay_")
-            yield Test(name + suffix, [str(path), str(corpus)], 300, environment or {})
+            yield Test(name, [str(path), str(corpus)], 300)
 
 
 def load_unit():
+    """The suite fuzz replays the corpora with the sanitizers; here the release build does."""
     tests = []
     for suffix, build in BUILDS.items():
         tests += unit_tests(build, suffix, SANITIZER_ENVIRONMENT if suffix else {})
-    return Suite("unit", tests, jobs=2)
+    return Suite("unit", [*tests, *replays(BUILDS[""])], jobs=2)
 
 
 def load_s390x():
     """The same, big-endian, in an emulator: the native build tells what there is."""
     emulator = ["qemu-s390x", "-L", str(S390X / "sysroot")]
     tests = []
-    for test in unit_tests(BUILDS[""]):
+    for test in [*unit_tests(BUILDS[""]), *replays(BUILDS[""])]:
         program = S390X / pathlib.Path(test.command[0]).relative_to(BUILDS[""])
         tests.append(Test(test.name, emulator + [str(program)] + test.command[1:], 900,
                           S390X_ENVIRONMENT))
