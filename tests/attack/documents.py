@@ -11,11 +11,11 @@ documented(8, "an_older_copy_of_the_same_volume_opens", THREATS,
 documented(8, "a_copy_opens_wherever_the_broker_gives_the_secret", THREATS,
            r"With a broker alone, a copy of the disk opens on each machine that gets its secret")
 documented(18, "a_vtpm_that_is_not_attested_is_not_trusted", THREATS,
-           r"Where the host itself emulates it, the host can read the secret.*A vTPM that is not "
-           r"attested protects .* not against the host.*at the first boot nothing names it")
+           r"One that the host itself emulates, or that is not attested, protects against whoever "
+           r"has the disk alone: the host can read the secret.*at the first boot nothing names it")
 documented(22, "single_sectors_can_be_put_back", THREATS,
-           r"does not authenticate it\. The host can put back an older version of single sectors "
-           r"or of the whole volume.*Sectors have no integrity protection")
+           r"does not authenticate it: sectors have no integrity protection.*"
+           r"The host can put back an older version of single sectors")
 documented(22, "xts_is_malleable", THREATS,
            r"With AES-XTS it can do so for each 16 bytes on their own")
 documented(28, "acpi_code_of_the_host", THREATS,
