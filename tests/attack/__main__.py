@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """The attack suite: --list, --list-weakened, --prepare, or [--weakened] and the name of one."""
 
+import re
 import shutil
 import sys
 
 import rows
 from rows import ATTACKS, Skip
 import artefacts
+import case
 import console
 import cuts
 import deadlines
@@ -33,6 +35,9 @@ MODULES = (console, cuts, deadlines, documents, fetching, headers, leaks, memory
            process, races, second_fetch, swapped, switches, unlocking, unmeasured, vtpm_state,
            vtpm_traffic)
 SKIP_STATUS = 77
+SKIPS = (Skip, scenario.Skip, case.Skip)
+# Apart from the suite vm, which begins by removing its own.
+artefacts.WORK = artefacts.BUILD / "attack-work"
 
 
 def prepare():
@@ -55,13 +60,13 @@ def withstand(name, attacked):
 
 
 def succumb(name, attacked):
-    """The attack must have success, for the reason that is known beforehand."""
+    """The attack must succeed, for the reason that is known beforehand."""
     rows.weaken(attacked)
     try:
         seen = attacked.function(name)
     except AssertionError as error:
         print(f"{type(error).__name__}: {error}")
-        if rows.re.search(attacked.red, str(error)):
+        if re.search(attacked.red, str(error)):
             return 0, f"red: {str(error).splitlines()[0]}"
         return 1, f"red, but not as {attacked.red!r}: {str(error).splitlines()[0]}"
     return 1, f"still withstood without the defence: {seen}"
@@ -69,11 +74,11 @@ def succumb(name, attacked):
 
 def run(name, weakened):
     attacked = ATTACKS[name]
-    print(f"row: {attacked.row}")
+    print(f"row: {attacked.row}: {rows.ROWS[attacked.row]}")
     print(f"expected: {'red without the defence' if weakened else attacked.expected}")
     try:
         status, seen = (succumb if weakened else withstand)(name, attacked)
-    except (Skip, scenario.Skip) as reason:
+    except SKIPS as reason:
         print(reason)
         return SKIP_STATUS
     print(f"seen: {seen}")
@@ -85,6 +90,7 @@ def run(name, weakened):
 
 def main(arguments):
     if arguments in (["--list"], ["--list-weakened"]):
+        rows.require_each_row()
         for name, attacked in ATTACKS.items():
             if arguments == ["--list"] or attacked.weaken is not None:
                 print(name, attacked.timeout, *(["full"] if attacked.full else []))
@@ -92,7 +98,11 @@ def main(arguments):
     if arguments == ["--prepare"]:
         prepare()
         return 0
-    return run(arguments[-1], arguments[0] == "--weakened")
+    weakened = arguments[:1] == ["--weakened"]
+    if len(arguments) != 1 + weakened or arguments[-1] not in ATTACKS:
+        print("Name one attack; --list knows all.", file=sys.stderr)
+        return 2
+    return run(arguments[-1], weakened)
 
 
 if __name__ == "__main__":

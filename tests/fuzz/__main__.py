@@ -109,7 +109,6 @@ def run(name):
     parser = PARSERS[name]
     work = BUILD / "fuzz-work" / name
     inputs = runs = 0
-    print(f"row: {name}")
     print(f"expected: {LEAST_PERCENT} % of {names_of(parser.files)}")
     shutil.rmtree(work, ignore_errors=True)
     for harness in parser.harnesses:

@@ -106,9 +106,9 @@ def counts_text(counts):
 
 
 def table_row(suite, test):
-    """What a test printed of itself: "row: ", "expected: ", "seen: "."""
+    """What a test printed of itself: "expected: ", "seen: "."""
     text = log_text(suite, test) if log_path(suite, test).exists() else ""
-    found = dict(re.findall(r"^(row|expected|seen): (.*)$", text, re.MULTILINE))
+    found = dict(re.findall(r"^(expected|seen): (.*)$", text, re.MULTILINE))
     return test.name, found.get("expected", "-"), found.get("seen", "not run to its end")
 
 
