@@ -30,7 +30,7 @@ CONFINE = pathlib.Path(__file__).with_name("confine")
 LOOP_LOCK = "/run/lock/cvmroot-unit-loop"
 # All that comes before was done: the key is there, and the header is authentic.
 UNLOCKED = r"could not be opened as /dev/mapper/root"
-ATTACK_WON = "the attack had success: the client gave something out"
+ATTACK_WON = "the attack succeeded: the client gave something out"
 
 
 class Guest(Surroundings):
@@ -164,5 +164,5 @@ deadline-seconds = 10
 
     def refused(self, sentence, wanted):
         rows.need(not re.search(UNLOCKED, sentence),
-                  "the attack had success: the root was unlocked")
+                  "the attack succeeded: the root was unlocked")
         rows.need(re.search(wanted, sentence), f"refused, but not by {wanted!r}: {sentence}")

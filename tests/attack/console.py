@@ -10,12 +10,11 @@ all that there is against them (see cvmroot(7)).
 
 import pathlib
 import re
-import subprocess
 
 import disk
 from lab import Lab, converted
 from machine import require
-from rows import attack, documented
+from rows import attack
 
 PROMPT = re.compile(r"(#|\$) $|sh-5|Give root password|press enter|emergency mode|Control-D|login:"
                     r"|Execute .*\?", re.IGNORECASE | re.MULTILINE)
@@ -23,7 +22,6 @@ PROMPT = re.compile(r"(#|\$) $|sh-5|Give root password|press enter|emergency mod
 TYPED, ANSWER = b"\necho typed-$((6*7))-here\n", "typed-42-here"
 KEYS = (b"\n", TYPED, b"\x03", b"\x04", b"\x1b", b"\x1a", b"\x1c", b"root\n", b"y\n", b"\x1b[A",
         b"\x13", b"\x11")
-LINUX_DATA = "0fc63daf-8483-4772-8e79-3d69d8477de4"
 # Magic SysRq behind a BREAK: help, terminate, kill, out of memory, kill on this console, tasks,
 # registers, remount, sync. Not crash, reset and off, which the host has buttons for.
 SYSRQ = b"heifktpus"
@@ -73,12 +71,12 @@ def type_at(boot, keys=KEYS, sysrq=SYSRQ):
 def failing(name):
     """Something is wrong as well, and time goes by: the moments at which others ask questions."""
     lab = Lab(name).make_image().make_tpm()
-    subprocess.run(["sfdisk", "-q", "--part-type", lab.disk, "1", LINUX_DATA], check=True)
+    disk.set_type(lab.disk, disk.DATA_TYPE)
     lab.config += "[root]\nwait-seconds = 5\n"
     return lab
 
 
-def hold_out(lab, sentence, words, during=type_at, **options):
+def require_no_prompt(lab, sentence, words, during=type_at, **options):
     boot = lab.refuse(sentence, during=during, words=words, **options)
     found = PROMPT.search(boot.text())
     require(not found, f"the console offers {found!r}:\n{boot.tail()}")
@@ -88,7 +86,7 @@ def hold_out(lab, sentence, words, during=type_at, **options):
 @attack(10, "no shell, nothing stops, off", weaken=DEBUG_SHELL, red="a shell obeys")
 def debug_shell(name):
     """Every option for a shell beside the boot, on a boot that fails, and keys typed at it."""
-    boot = hold_out(failing(name), r"cvmroot: .*no partition", SHELL_WORDS)
+    boot = require_no_prompt(failing(name), r"cvmroot: .*no partition", SHELL_WORDS)
     ours = boot.text().partition("cvmroot: looking")[2]
     require("sysrq:" not in ours, f"SysRq still works:\n{ours}")
     return "no shell, no SysRq; the failure's sentence, and the power off"
@@ -97,23 +95,23 @@ def debug_shell(name):
 @attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys")
 def emergency_target(name):
     """The initrd's own target of last resort, in the place of the boot."""
-    hold_out(failing(name), r"cvmroot: .*would have offered a shell",
-             "rd.systemd.unit=emergency.target SYSTEMD_SULOGIN_FORCE=1")
+    require_no_prompt(failing(name), r"cvmroot: .*would have offered a shell",
+                      "rd.systemd.unit=emergency.target SYSTEMD_SULOGIN_FORCE=1")
     return "cvmroot fail in its place: its sentence, and the power off"
 
 
 @attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys", full=True)
 def rescue_target(name):
-    hold_out(failing(name), r"cvmroot: .*would have offered a shell",
-             "rd.systemd.unit=rescue.target")
+    require_no_prompt(failing(name), r"cvmroot: .*would have offered a shell",
+                      "rd.systemd.unit=rescue.target")
     return "cvmroot fail in its place: its sentence, and the power off"
 
 
 @attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys", full=True)
 def missing_target(name):
     """systemd's answer to a target that is not there is rescue.target."""
-    hold_out(failing(name), r"cvmroot: .*would have offered a shell",
-             "rd.systemd.unit=not-there.target")
+    require_no_prompt(failing(name), r"cvmroot: .*would have offered a shell",
+                      "rd.systemd.unit=not-there.target")
     return "cvmroot fail in its place: its sentence, and the power off"
 
 
@@ -141,8 +139,8 @@ def break_at(place):
     def attempt(name):
         lab = converted(name)
         lab.shell = True
-        hold_out(lab, r"cvmroot: .*would have offered a shell",
-                 f"rd.break={place} rd.shell=1 rd.emergency=shell")
+        require_no_prompt(lab, r"cvmroot: .*would have offered a shell",
+                          f"rd.break={place} rd.shell=1 rd.emergency=shell")
         return "cvmroot fail in the place of the shell: its sentence, and the power off"
     attempt.__name__ = f"break_{place}"
     attack(10, "no shell, off", red="a shell obeys", full=True,
@@ -163,8 +161,3 @@ def other_init(name):
     started = boot.results()["end"].decode()
     require(started == "/sbin/init", f"{started} was started on the unlocked root")
     return "init= is not looked at: /sbin/init was started"
-
-
-documented(10, "measured_command_line", "BOOT FLOW",
-           "is obeyed by the kernel, before anything of the initrd.*"
-           "asks on the console before each program")

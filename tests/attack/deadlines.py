@@ -13,7 +13,7 @@ from machine import Drive, require
 from rows import attack
 from wire import UNSEAL, Wire, code
 
-DRIVER = 600  # what Linux gives a TPM at most, some commands one after the other
+DRIVER = 600  # the driver's limit for a command, 300 s, for two of them
 PATIENCE = 300  # seconds that one step of cvmroot boot has
 FOR_EVER = {"etc/systemd/system/cvmroot-boot.service.d/90-weakened.conf":
             b"[Service]\nNotifyAccess=none\nTimeoutStartSec=infinity\n"}
@@ -81,9 +81,7 @@ def crashed_manager(name):
 def data_of_noise(name):
     """The header is ours; what lies behind it is noise of the host's, and no file system."""
     lab = converted(name)
-    with open(lab.disk, "r+b") as file:
-        file.seek(disk.START + disk.SHIFT)
-        file.write(os.urandom(lab.filesystem.stat().st_size))
+    disk.write_at(lab.disk, disk.START + disk.SHIFT, os.urandom(lab.filesystem.stat().st_size))
     boot = give_up(lab.machine(), STARTING + APPEARING + STOPPING)
     lab.require_sentence(boot, WOULD_HAVE)
     return "no file system appears on the root; the power off"

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""Rows 8 and 18 in part, 22 and 28: what no program of ours can prevent, and the manual says."""
+"""
+Parts of rows 8, 10, 18 and 22, and row 28: what our program cannot prevent, and the manual says.
+"""
 
 from rows import documented
 
@@ -10,9 +12,15 @@ documented(8, "an_older_copy_of_the_same_volume_opens", THREATS,
            r"same volume opens on its own machine")
 documented(8, "a_copy_opens_wherever_the_broker_gives_the_secret", THREATS,
            r"With a broker alone, a copy of the disk opens on each machine that gets its secret")
+documented(8, "rolled_back_vtpm", THREATS, "or roll its memory back")
+documented(10, "measured_command_line", "BOOT FLOW",
+           r"is obeyed by the kernel, before anything of the initrd.*"
+           r"asks on the console before each program")
 documented(18, "a_vtpm_that_is_not_attested_is_not_trusted", THREATS,
-           r"One that the host itself emulates, or that is not attested, protects against whoever "
-           r"has the disk alone: the host can read the secret.*at the first boot nothing names it")
+           r"A vTPM is as good as who runs it.*One that the host itself emulates, or that is not "
+           r"attested, protects against whoever has the disk alone: the host can read the secret.*"
+           r"use a vTPM that lives inside the confidential VM, and attest it.*"
+           r"at the first boot nothing names it")
 documented(22, "single_sectors_can_be_put_back", THREATS,
            r"does not authenticate it: sectors have no integrity protection.*"
            r"The host can put back an older version of single sectors")

@@ -3,18 +3,16 @@
 
 import base64
 import hashlib
-import json
 import os
 import subprocess
 
 import artefacts
 import disk
+import luks
 from disk import MIB
 from lab import converted, unit
 from rows import attack, need
 
-METADATA_SIZE = 16384
-JSON_OFFSET, CHECKSUM_OFFSET, CHECKSUM_SIZE = 4096, 448, 64
 NULL_CIPHER = "cipher_null-ecb"
 AREA_SIZE = 258048
 
@@ -44,48 +42,13 @@ def victim(name):
     return lab
 
 
-def read_metadata(path):
-    """The JSON of a header that begins with the file."""
-    with open(path, "rb") as file:
-        file.seek(JSON_OFFSET)
-        return json.loads(file.read(METADATA_SIZE - JSON_OFFSET).split(b"\0", 1)[0])
-
-
-def rewrite(path, change, fields=None):
-    """
-    Both copies of the header on a disk, their JSON changed by a function, checksums right.
-    @fields: offset -> bytes, changed in front of the JSON.
-    """
-    metadata = disk.luks_metadata(path)
-    change(metadata)
-    text = json.dumps(metadata, separators=(",", ":")).encode()
-    need(len(text) < METADATA_SIZE - JSON_OFFSET, "the forged header is too long")
-    with open(path, "r+b") as file:
-        for start in (disk.START, disk.START + METADATA_SIZE):
-            file.seek(start)
-            copy = bytearray(file.read(METADATA_SIZE))
-            for offset, data in (fields or {}).items():
-                copy[offset:offset + len(data)] = data
-            copy[JSON_OFFSET:] = text.ljust(METADATA_SIZE - JSON_OFFSET, b"\0")
-            copy[CHECKSUM_OFFSET:CHECKSUM_OFFSET + CHECKSUM_SIZE] = bytes(CHECKSUM_SIZE)
-            copy[CHECKSUM_OFFSET:CHECKSUM_OFFSET + 32] = hashlib.sha256(copy).digest()
-            file.seek(start)
-            file.write(copy)
-
-
-def write_at(path, offset, data):
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        file.write(data)
-
-
-def take_off_cipher(path, filesystem):
+def remove_cipher(path, filesystem):
     """
     The data segment has no cipher any more, the rest of the header is the victim's own, and what
     lies behind it is a root of the attacker's choice: any file system of the size.
     """
-    rewrite(path, lambda metadata: metadata["segments"]["0"].update(encryption=NULL_CIPHER))
-    write_at(path, disk.START + disk.SHIFT, filesystem.read_bytes())
+    luks.rewrite(path, lambda metadata: metadata["segments"]["0"].update(encryption=NULL_CIPHER))
+    disk.write_at(path, disk.START + disk.SHIFT, filesystem.read_bytes())
 
 
 @attack(1, "refused, nothing written", weaken="null-data", red="the root was booted")
@@ -96,7 +59,7 @@ def null_data(name):
     allow-list and, behind it, the live table. The weakened program has neither.
     """
     lab = victim(name)
-    take_off_cipher(lab.disk, lab.filesystem)
+    remove_cipher(lab.disk, lab.filesystem)
     lab.refuse(r"cvmroot.*segment 0 is not encrypted with aes-xts-plain64")
     return "refused by the allow-list; the disk unchanged"
 
@@ -127,7 +90,7 @@ class Attacker:
              "--pbkdf-force-iterations", "1000", "--key-size", "512", "--sector-size", "4096",
              "--volume-key-file", str(key_file), "--key-file", "-", str(self.path)],
             input=self.passphrase, check=True)
-        self.metadata = read_metadata(self.path)
+        self.metadata = luks.metadata(self.path, 0)
 
     @property
     def keyslot(self):
@@ -176,9 +139,9 @@ def forge_keyslot(lab, keep_kdf, encryption, area):
             {name: attacker.metadata["digests"]["0"][name]
              for name in ("hash", "iterations", "salt", "digest")})
 
-    offset = int(disk.luks_metadata(lab.disk)["keyslots"]["0"]["area"]["offset"])
-    rewrite(lab.disk, change)
-    write_at(lab.disk, disk.START + offset, area(attacker))
+    offset = int(luks.metadata(lab.disk)["keyslots"]["0"]["area"]["offset"])
+    luks.rewrite(lab.disk, change)
+    disk.write_at(lab.disk, disk.START + offset, area(attacker))
     attacker.encrypt(lab.filesystem, lab.disk)
     return attacker
 
@@ -240,7 +203,7 @@ def known_keyslot(name):
 def requirements(name):
     """Forged "re-encryption in progress" metadata (CVE-2021-4122)."""
     lab = converted(name)
-    rewrite(lab.disk, lambda metadata: metadata["config"].update(
+    luks.rewrite(lab.disk, lambda metadata: metadata["config"].update(
         requirements={"mandatory": ["online-reencrypt-v2"]}))
     lab.refuse(r"cvmroot.*has requirements")
     return "refused: it has requirements; the disk unchanged"

@@ -2,19 +2,20 @@
 """Row 12: no secret of a boot where others can read it."""
 
 import disk
+from boots import PROGRAM
 from disk import MIB
 from lab import Lab, unit
 from machine import note, require
 from rows import attack
 
-# All that runs, while cvmroot is at work and after it, as ps(1) would show it.
-WATCH_UNIT = """[Unit]
+# All that runs, from the moment on at which cvmroot is there, as ps(1) would show it.
+WATCH_UNIT = f"""[Unit]
 DefaultDependencies=no
 Before=initrd-switch-root.target initrd-cleanup.service
 After=systemd-udevd.service
 [Service]
 Type=simple
-ExecStart=/vmtest/guest processes=/run/vmtest-processes
+ExecStart=/vmtest/guest "program={PROGRAM}" processes=/run/vmtest-processes
 """
 WATCH = {unit("vmtest-watch.service"): WATCH_UNIT.encode(),
          unit("cvmroot-boot.service.wants/vmtest-watch.service"): "-> ../vmtest-watch.service"}

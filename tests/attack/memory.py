@@ -7,14 +7,14 @@ import os
 
 import disk
 import ram
-from disk import MIB
+from boots import PROGRAM
+from faults import SLOW, STARTED
 from lab import Lab, converted, unit
 from machine import Drive, note
 from providers import TwoProvidersLab, combined
 from rows import attack, need
 
 MEMORY = 512  # MiB
-SLOW = 8 * MIB  # bytes a second, so that a first boot can be looked at in the middle
 HOLDING = "vmtest: holding"
 
 
@@ -50,8 +50,7 @@ class Dump:
         note(f"{what}: {pages.describe(found)}")
 
 
-# It runs beside the program, so that nothing is started in the memory that this one leaves.
-PROGRAM = "/usr/bin/cvmroot boot"
+# Started before the program ends: what is started later would use again the memory to be searched.
 HOLD_UNIT = """[Unit]
 DefaultDependencies=no
 Before=systemd-fsck@dev-mapper-root.service sysroot.mount
@@ -115,7 +114,7 @@ def memory_after_first_boot(name):
     lab = Lab(name).make_image().make_tpm()
     holding = Holding(lab, early=True, drives=[Drive(lab.disk, bytes_per_second=SLOW)])
     with holding.machine.start() as boot:
-        boot.wait_text("cvmroot: encrypting", 300)
+        boot.wait_text(STARTED, 300)
         running = Dump(lab, boot, "memory-running")
         boot.ask("cont")
         dump, pages = holding.last_dump(boot)

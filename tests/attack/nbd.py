@@ -41,7 +41,7 @@ class NetworkDisk:
 
     def __exit__(self, *_):
         """QEMU has ended by now, and the connection with it."""
-        # Where it never came, too.
+        # This ends accept(), too, where QEMU has never connected.
         self.server.shutdown(socket.SHUT_RDWR)
         self.thread.join()
         self.server.close()

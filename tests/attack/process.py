@@ -21,7 +21,8 @@ with open(f"/proc/{sys.argv[1]}/maps") as maps, open(f"/proc/{sys.argv[1]}/mem",
             memory.seek(int(line.split("-")[0], 16))
             print(len(memory.read(4096)), "bytes of", line.split()[-1])
 """
-# It would pass over the question. Without it nobody reads who has it: so both go without.
+# With CAP_SYS_PTRACE each process can be read, so the reader must not have it; nor the target, as
+# one with more capabilities cannot be read by one with fewer.
 WITHOUT_PTRACE = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
 
 
@@ -57,9 +58,9 @@ def running(folder, command):
 
 
 @contextlib.contextmanager
-def other_program():
+def other_program(name):
     """One that keeps nothing to itself."""
-    folder = artefacts.WORK / "other-program"
+    folder = artefacts.WORK / name / "other"
     folder.mkdir(parents=True, exist_ok=True)
     with running(folder, ["cat"]) as process:
         process.stdin.write(b"ready?\n")
@@ -89,7 +90,7 @@ def waiting(name):
 @attack(12, "refused", weaken="dumpable", red="its memory was read", timeout=120)
 def process_memory(name):
     """Root without CAP_SYS_PTRACE reads /proc/PID/mem."""
-    with other_program() as other:
+    with other_program(name) as other:
         seen = read_memory(other)
         need("bytes of" in seen, f"not even another program's memory can be read: {seen}")
     with waiting(name) as process:
@@ -102,7 +103,7 @@ def process_memory(name):
 @attack(12, "none is made", weaken="dumpable", red="a core dump was made", timeout=120)
 def core_dump(name):
     """The program dies of a signal, with no limit to the size of a core dump."""
-    with other_program() as other:
+    with other_program(name) as other:
         if not dumps_core(other):
             raise Skip("this machine makes no core dumps")
     with waiting(name) as process:

@@ -3,7 +3,7 @@
 
 import disk
 from disk import MIB
-from headers import take_off_cipher, victim, write_at
+from headers import remove_cipher, victim
 from lab import FIRST_MARKER, Lab
 from machine import Drive
 from nbd import NetworkDisk
@@ -62,7 +62,7 @@ def good_header_first(name):
     """
     lab = victim(name)
     forged = disk.copy(lab.disk, lab.folder / "forged")
-    take_off_cipher(forged, lab.filesystem)
+    remove_cipher(forged, lab.filesystem)
     address = lab.folder / "disk.sock"
     with TwoFaces(lab.disk, forged, address, data_follow=True) as faces:
         results = lab.boot(["file=/guest"], drives=[Drive(lab.disk, server=address)]).results()
@@ -77,7 +77,7 @@ def good_header_later(name):
     """The same the other way round; the weakened program checks the second, but uses the first."""
     lab = victim(name)
     forged = disk.copy(lab.disk, lab.folder / "forged")
-    take_off_cipher(forged, lab.filesystem)
+    remove_cipher(forged, lab.filesystem)
     address = lab.folder / "disk.sock"
     with TwoFaces(forged, lab.disk, address, data_follow=False):
         lab.refuse(r"cvmroot.*segment 0 is not encrypted with aes-xts-plain64",
@@ -89,11 +89,9 @@ def good_header_later(name):
 def image_edited(name):
     """One byte of a file's content, before the first boot."""
     lab = Lab(name).make_image().make_tpm()
-    with open(lab.disk, "r+b") as file:
-        data = file.read()
-        offset = data.index(disk.MARKER.encode()) + 3
-        file.seek(offset)
-        file.write(bytes([data[offset] ^ 1]))
+    data = lab.disk.read_bytes()
+    offset = data.index(disk.MARKER.encode()) + 3
+    disk.write_at(lab.disk, offset, bytes([data[offset] ^ 1]))
     lab.refuse(r"cvmroot.*differs from the manifest")
     return "refused: it differs from the manifest; the disk unchanged"
 
@@ -146,7 +144,7 @@ def image_edited_meanwhile(name):
     lab.require_sentence(boot, r"cvmroot: .*differs from the manifest.*")
     # The header's copy to its place, so that all that was encrypted so far can be decrypted.
     copy = disk.START + len(image) + disk.SHIFT + COPY_OFFSET
-    write_at(lab.disk, disk.START, disk.read_at(lab.disk, copy, HEADER_SIZE))
+    disk.write_at(lab.disk, disk.START, disk.read_at(lab.disk, copy, HEADER_SIZE))
     plain = lab.decrypted(lab.recover_keys()[1]).read_bytes()
     need(ATTACKER not in plain, "the attacker's block is on the disk under our key")
     need(disk.MARKER.encode() in plain or not edited.written, "what is encrypted is not the image")

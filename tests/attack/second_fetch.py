@@ -66,7 +66,7 @@ def extended_by(records):
     return {name: value.hex() for name, value in values.items()}
 
 
-def gives(text, tee, claims):
+def policy_allows(text, tee, claims):
     token = {"submods": {"cpu0": {"ear.status": "affirming",
                                   "ear.veraison.annotated-evidence": {tee: claims}}}}
     return broker_policy.ResourcePolicy(text).allows(token, PATH)
@@ -89,16 +89,16 @@ def second_fetch(name):
         records = parse_log((place.confined / "run/cvmroot/measure.log").read_bytes())
     strings = [record["content"]["string"].split(":")[1] for record in records]
     need(strings[:4] == ["config", "manifest", "root", "volume"], f"measured: {strings}")
-    # Before the volume key is: the first event is enough.
+    # Already the first event, before that of the volume key, closes the policy.
     for events in records[:1], records[:4]:
         extended = extended_by(events)
         for tee in "tpm", "az-snp-vtpm", "az-tdx-vtpm", "tdx":
             text = policy.resource_policy(REFERENCE, tee, "kbs:///default/luks/root")
             register = "rtmr_2" if tee == "tdx" else "pcr15"
-            need(gives(text, tee, claims_of(tee, None)), f"{tee}: not even the first fetch")
-            need(not gives(text, tee, claims_of(tee, extended)),
+            need(policy_allows(text, tee, claims_of(tee, None)), f"{tee}: not even the first fetch")
+            need(not policy_allows(text, tee, claims_of(tee, extended)),
                  f"{tee}: a second fetch gets the key")
-            need(gives(without_rule(text, register), tee, claims_of(tee, extended)),
+            need(policy_allows(without_rule(text, register), tee, claims_of(tee, extended)),
                  f"{tee}: something else than {register} says no")
     need(policy.stays_open(REFERENCE, "snp"), "SEV-SNP has no register, and that is told")
     return "denied for PCR 15 or RTMR 2; SEV-SNP alone has no register, which its policy says"

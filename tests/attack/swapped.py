@@ -10,13 +10,13 @@ import uuid
 
 import artefacts
 import disk
+import luks
 import rows
 from disk import MIB
 from lab import FIRST_MARKER, Lab, converted
 from machine import Drive
 from rows import attack, need
 
-NV_INDEX = 0x01805652
 VERITY_TYPE = "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5"  # root verity of x86-64 (UAPI.2)
 
 
@@ -37,8 +37,7 @@ def luks_instead_of_image(name):
 def luks_of_same_name(name):
     """Another LUKS2 disk with the same UUID and label in place of ours."""
     lab = converted(name)
-    label = disk.read_at(lab.disk, disk.START + 24, 48).rstrip(b"\0").decode()
-    disk.format_foreign(lab.disk, disk.luks_uuid(lab.disk), label)
+    disk.format_foreign(lab.disk, luks.uuid(lab.disk), luks.label(lab.disk))
     lab.refuse(r"cvmroot.*(LUKS|token|header)")
     return "refused: it is another tool's header"
 
@@ -69,10 +68,7 @@ def read_uuid(filesystem):
 def provision(name):
     """The image once more on the machine of converted(), after its owner had it forgotten."""
     lab = converted(name)
-    with lab.tpm.connect() as tpm:
-        tpm.nv_undefine(NV_INDEX)
-        tpm.shutdown()
-    lab.tpm.stop()
+    lab.forget_record()
     disk.make_disk(lab.disk, lab.filesystem)
     lab.boot([f"write=/guest:{FIRST_MARKER}_"])
     lab.slot_secret, lab.volume_key = lab.recover_keys()
@@ -94,7 +90,7 @@ def provisioned_again(name):
 def old_disk(name):
     """The volume of an earlier provisioning of this very machine, whose secret its vTPM unseals."""
     lab = provisioned_again(name)
-    disk.copy(converted(name + "-old").disk, lab.disk)
+    disk.copy(converted(f"{name}/old").disk, lab.disk)
     lab.refuse(r"cvmroot.*the LUKS UUID is not the one that the TPM remembers")
     return "refused: the TPM remembers another volume"
 
@@ -103,7 +99,7 @@ def old_disk(name):
 def old_tpm(name):
     """The state that the vTPM had under an earlier provisioning."""
     lab = provisioned_again(name)
-    lab.tpm = converted(name + "-old").tpm.copy_to(lab.folder / "tpm-old")
+    lab.tpm = converted(f"{name}/old").tpm.copy_to(lab.folder / "tpm-old")
     lab.refuse(r"cvmroot.*the LUKS UUID is not the one that the TPM remembers")
     return "refused: the TPM remembers another volume"
 
@@ -162,12 +158,12 @@ def verity(name):
 def key_of_its_own(name):
     """Two first boots of one image."""
     weakened = rows.program() != rows.RELEASE
-    first = (provision if weakened else converted)(name + "-first")
     second = (provision if weakened else provisioned_again)(name)
+    first = (provision if weakened else converted)(f"{name}/first")
     need(first.seed == second.seed, "these are two images")
     need(first.volume_key != second.volume_key, "both disks have the same volume key")
     need(first.slot_secret != second.slot_secret, "both disks have the same slot secret")
-    need(disk.luks_uuid(first.disk) != disk.luks_uuid(second.disk), "both have the same UUID")
-    salts = [json.dumps(disk.luks_metadata(lab.disk)["digests"]) for lab in (first, second)]
+    need(luks.uuid(first.disk) != luks.uuid(second.disk), "both have the same UUID")
+    salts = [json.dumps(luks.metadata(lab.disk)["digests"]) for lab in (first, second)]
     need(salts[0] != salts[1], "both disks have the same digest")
     return "nothing secret and no identity is shared"

@@ -2,19 +2,13 @@
 """Rows 15, 21, 26: disks that the host has prepared, and a machine whose key is a broker's."""
 
 import base64
-import hmac
 import os
-import struct
 import subprocess
-import uuid
 
 import disk
+import luks
 from confined import Image, guest, loop_device
-from headers import rewrite
 from rows import attack, need, program
-
-FACTS_LABEL, KEY_LABEL = b"cvmroot-facts-v1", b"cvmroot header v1"
-CIPHER = b"aes-xts-plain64"
 
 
 # ---- 15 ----
@@ -30,7 +24,7 @@ def token_of_the_disk(name):
         image = Image(place)
         image.configure(hosts, "kbs:///default/hosts/key")
         image.unlocked(image.boot())
-        token = disk.token(disk.luks_metadata(image.disk), "kbs")
+        token = luks.token(luks.metadata(image.disk), "kbs")
         need((token["trustee.kbs.url"], token["trustee.kbs.resource"])
              == (hosts.url, "kbs:///default/hosts/key"), f"the disk has the token {token}")
         asked = len(hosts.log())
@@ -55,27 +49,12 @@ def crypttab_of_the_disk(name):
         image.configure(broker)
         for _ in range(2):
             image.unlocked(image.boot())
-        segment = disk.luks_metadata(image.disk)["segments"]["0"]
-        need(segment["encryption"] == CIPHER.decode(), f"encrypted with {segment['encryption']}")
+        segment = luks.metadata(image.disk)["segments"]["0"]
+        need(segment["encryption"] == luks.CIPHER, f"encrypted with {segment['encryption']}")
         return "encrypted and unlocked as without it"
 
 
 # ---- 21 ----
-
-def hkdf(secret, label):
-    """RFC 5869 with SHA-256, no salt, one block."""
-    key = hmac.digest(bytes(32), secret, "sha256")
-    return hmac.digest(key, label + b"\x01", "sha256")
-
-
-def facts(metadata, identity, fingerprint):
-    """What the MAC of keyslot 0 covers; all of it is known to the host."""
-    epoch = int(disk.token(metadata, "cvmroot")["epoch"])
-    segment = metadata["segments"]["0"]
-    return (FACTS_LABEL + struct.pack("<IIQQII", 0, segment["sector_size"],
-                                      int(segment["offset"]), epoch, 64, 0)
-            + uuid.UUID(identity).bytes + CIPHER.ljust(32, b"\0") + fingerprint)
-
 
 @attack(21, "the MAC says nothing about a guess", weaken="mac-of-passphrase",
         red="the MAC confirms a guess of the passphrase")
@@ -89,15 +68,14 @@ def guess_by_mac(name):
         image = Image(place)
         image.configure(place.broker())
         image.unlocked(image.boot())
-        metadata = disk.luks_metadata(image.disk)
-        key = disk.volume_key(image.disk, passphrase, place.folder)
-        # Of the volume key; a TPM's log shows it to everybody.
-        word = f"cryptsetup:root:{disk.luks_uuid(image.disk)}".encode()
-        covered = facts(metadata, disk.luks_uuid(image.disk), hmac.digest(key, word, "sha256"))
-        mac = bytes.fromhex(disk.token(metadata, "cvmroot")["macs"]["0"])
+        metadata = luks.metadata(image.disk)
+        key = luks.volume_key(image.disk, passphrase, place.folder)
+        # All of it is known to the host.
+        covered = luks.facts(metadata, luks.uuid(image.disk), key)
+        mac = bytes.fromhex(luks.token(metadata, "cvmroot")["macs"]["0"])
 
         def holds(secret):
-            return hmac.digest(hkdf(secret, KEY_LABEL), covered, "sha256") == mac
+            return luks.mac(secret, covered) == mac
 
         need(not holds(passphrase), "the MAC confirms a guess of the passphrase without its KDF")
         # Else the comparison above would have compared something else.
@@ -128,7 +106,7 @@ def only_a_passphrase(name):
             for token in metadata["tokens"].values():
                 token["keyslots"] = ["1"] if token["type"] == "kbs" else []
 
-        rewrite(image.disk, leave_one)
+        luks.rewrite(image.disk, leave_one)
         image.refused(image.boot(), r"keyslot 1 was not made by cvmroot: the header holds no MAC")
         return place.said
 
@@ -171,7 +149,7 @@ def kdf_costs(name):
         asked = len(broker.log())
         for change, sentence in COSTS:
             disk.copy(good, image.disk)
-            rewrite(image.disk, change)
+            luks.rewrite(image.disk, change)
             image.refused(image.boot(deadline=5), sentence)
             need(len(broker.log()) == asked, "the broker was asked first")
         return place.said

@@ -6,36 +6,22 @@ for the same vTPM, brings back an older state of the vTPM, or has its program ru
 
 import base64
 import hashlib
-import hmac
 import json
 import pickle
-import shutil
 import struct
 import subprocess
-import uuid
 
 import artefacts
 import disk
-from headers import rewrite
+import luks
 from boots import LOG
 from lab import PCRS, STUB, STUB_UNIT, Lab, blob_file, converted, stub_overlay, unit
 from machine import require
-from rows import attack, documented
+from rows import attack
+from signed import PUBLIC_KEY, make_key
 from tpm2 import pcr_selection
 
-NV_INDEX = 0x01805652  # the default of the configuration
-UUID_OFFSET, UUID_SIZE = 168, 40  # in each copy of the LUKS2 header
-MAC_LABEL = b"cvmroot header v1"
-PUBLIC_KEY = "/etc/cvmroot/tpm2-pcr-public-key.pem"
 POLICY_PCR = 0x17F  # TPM2_PolicyPCR
-
-
-def forget(tpm):
-    """Remove the record, as whoever boots another system on the vTPM can."""
-    with tpm.connect() as connection:
-        connection.nv_undefine(NV_INDEX)
-        connection.shutdown()
-    tpm.stop()
 
 
 def forged():
@@ -48,7 +34,7 @@ def forged():
     with artefacts.locked("vm-forged"):
         if not state.exists():
             lab = converted("forged")
-            forget(lab.tpm)
+            lab.forget_record()
             program, artefacts.PROGRAM = artefacts.PROGRAM, None
             lab.make_image().boot()
             artefacts.PROGRAM = program
@@ -57,30 +43,20 @@ def forged():
     return pickle.loads(state.read_bytes())
 
 
-def fingerprint(volume_key, identity):
-    return hmac.digest(volume_key, f"cryptsetup:root:{identity}".encode(), "sha256")
-
-
-def header_mac(passphrase, volume_key, identity):
-    """What authenticates a header, made by whoever knows the secret of its keyslot."""
-    facts = (b"cvmroot-facts-v1" + struct.pack("<IIQQII", 0, 4096, disk.SHIFT, 1, 64, 0)
-             + uuid.UUID(identity).bytes + b"aes-xts-plain64".ljust(32, b"\0")
-             + fingerprint(volume_key, identity))
-    key = hmac.digest(hmac.digest(bytes(32), passphrase, "sha256"), MAC_LABEL + b"\1", "sha256")
-    return hmac.digest(key, facts, "sha256").hex()
-
-
 def rename(lab, identity):
     """Give a volume another UUID, and the MAC that its header then has."""
     passphrase = base64.b64encode(lab.slot_secret)
 
     def set_mac(metadata):
-        token = disk.token(metadata, "cvmroot")
-        before = header_mac(passphrase, lab.volume_key, disk.luks_uuid(lab.disk))
-        require(token["macs"] == {"0": before}, "the MAC is not computed as cvmroot does")
-        token["macs"]["0"] = header_mac(passphrase, lab.volume_key, identity)
+        token = luks.token(metadata, "cvmroot")
+        before = luks.facts(metadata, luks.uuid(lab.disk), lab.volume_key)
+        require(token["macs"] == {"0": luks.mac(passphrase, before).hex()},
+                "the MAC is not computed as cvmroot does")
+        after = luks.facts(metadata, identity, lab.volume_key)
+        token["macs"]["0"] = luks.mac(passphrase, after).hex()
 
-    rewrite(lab.disk, set_mac, {UUID_OFFSET: identity.encode().ljust(UUID_SIZE, b"\0")})
+    luks.rewrite(lab.disk, set_mac,
+                 {luks.UUID_OFFSET: identity.encode().ljust(luks.UUID_SIZE, b"\0")})
 
 
 @attack(7, "refused: not the volume key that the TPM remembers", weaken="record",
@@ -88,12 +64,11 @@ def rename(lab, identity):
 def forged_volume(name):
     """A secret sealed by the attacker, and his whole volume with the UUID that the record has."""
     lab = converted(name)
-    identity = disk.luks_uuid(lab.disk)
-    forger = forged().fork(name + "-forger")
+    identity = luks.uuid(lab.disk)
+    forger = forged().fork(f"{name}/forger")
     rename(forger, identity)
     require(forger.recover_keys() == (forger.slot_secret, forger.volume_key), "it does not open")
     disk.copy(forger.disk, lab.disk)
-    shutil.rmtree(forger.folder)
     lab.refuse(r"cvmroot.*volume key is not the one that the TPM remembers")
     return "refused: the volume key is not the one that the TPM remembers"
 
@@ -105,23 +80,10 @@ def older_vtpm(name):
     but remembers nothing.
     """
     lab = converted(name)
-    forget(lab.tpm)
+    lab.forget_record()
     require(lab.recover_keys() == (lab.slot_secret, lab.volume_key), "the vTPM is another one")
     lab.refuse(r"cvmroot.*already encrypted, but this machine's TPM has no record of it")
     return "refused: already encrypted, but the TPM has no record of it"
-
-
-@attack(8, "refused: another disk", weaken="record", red="the root was booted", full=True)
-def earlier_provisioning(name):
-    """The state that the vTPM had in the life of an earlier volume, with a later one."""
-    lab = converted(name)
-    disk.copy(forged().disk, lab.disk)
-    lab.refuse(r"cvmroot.*LUKS UUID is not the one that the TPM remembers")
-    return "refused: the LUKS UUID is not the one that the TPM remembers"
-
-
-# Both together brought back to one moment: nothing in the guest can tell.
-documented(8, "rolled_back_vtpm", "THREAT MODEL", "or roll its memory back")
 
 
 # A second fetch from a broker is in vm/policies and vm/tdx-measured.
@@ -141,14 +103,8 @@ def second_unseal(name):
     return "TPM_RC_POLICY_FAIL"
 
 
-def make_key(path):
-    disk.run("openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048",
-             "-out", path, stderr=subprocess.DEVNULL)
-    return path
-
-
-class SignedLab(Lab):
-    """A small image whose secret is bound to what a key signs for PCR 11."""
+class SignedPolicyLab(Lab):
+    """A small image whose secret opens for each value of PCR 11 that a key has signed."""
 
     def __init__(self, name):
         super().__init__(name)
@@ -182,7 +138,7 @@ class SignedLab(Lab):
 @attack(17, "an update that is signed opens, another does not")
 def signed_update(name):
     """PCR 11 changes with an update. A baked image, updated twice, is vm/debian-13-signed."""
-    lab = SignedLab(name).make_image().make_tpm()
+    lab = SignedPolicyLab(name).make_image().make_tpm()
     lab.boot()
     lab.kernel = "another kernel"
     results = lab.boot([f"file={LOG}"]).results()

@@ -7,10 +7,11 @@ vTPM itself needs none of this; that is documented.
 import uuid
 
 import disk
+import luks
 from lab import converted
 from machine import require
-from rows import attack, documented
-from vtpm_state import forged, fingerprint
+from rows import attack
+from vtpm_state import forged
 from wire import NV_READ, UNSEAL, Exchange, Wire, code
 
 # In the record: behind magic, version, state and epoch.
@@ -38,7 +39,7 @@ def changed_record(name):
     """On its way the record of the TPM becomes that of a volume that the host made."""
     lab, forger = converted(name), forged()
     disk.copy(forger.disk, lab.disk)
-    identity = disk.luks_uuid(forger.disk)
+    identity = luks.uuid(forger.disk)
 
     def change(command, response):
         if code(command) != NV_READ or response[6:10] != bytes(4):
@@ -49,7 +50,7 @@ def changed_record(name):
         if exchange.secret().startswith(RECORD_MAGIC):
             record[:] = exchange.secret()
         record[RECORD_UUID] = uuid.UUID(identity).bytes
-        record[RECORD_FINGERPRINT] = fingerprint(forger.volume_key, identity)
+        record[RECORD_FINGERPRINT] = luks.fingerprint(forger.volume_key, identity)
         return exchange.forge(bytes(record))
 
     lab.tpm = Wire(lab.tpm.folder, change)
@@ -71,8 +72,3 @@ def changed_secret(name):
     lab.tpm = Wire(lab.tpm.folder, change)
     lab.refuse(r"cvmroot.*unsealing the disk's key.*")
     return "refused: the answer's HMAC is wrong"
-
-
-documented(18, "host_vtpm", "THREAT MODEL",
-           "A vTPM is as good as who runs it.*use a vTPM that lives inside the confidential VM, "
-           "and attest it")

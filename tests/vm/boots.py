@@ -3,10 +3,12 @@
 
 import hashlib
 import json
+import os
 import re
 
 import artefacts
 import disk
+import luks
 from disk import MIB
 from lab import FIRST_MARKER, Lab, converted, parse_log, unit
 from machine import Drive, require
@@ -57,18 +59,18 @@ def first_boot_small_blocks(name):
     lab = Lab(name).make_image(block_size=1024, size=40 * MIB + 5 * 1024).make_tpm()
     marker = f"written_by_the_guest_{lab.seed}"
     boot = lab.boot(first_boot_orders(marker))
-    require(disk.luks_metadata(lab.disk)["segments"]["0"]["sector_size"] == 512, "sector size")
+    require(luks.metadata(lab.disk)["segments"]["0"]["sector_size"] == 512, "sector size")
     check_first_boot(lab, boot, marker)
 
 
-PROGRAM = "program=/usr/bin/cvmroot boot"
+PROGRAM = "/usr/bin/cvmroot boot"
 # Beside the program, to look at it while it runs.
 WATCH_UNITS = {
     unit("vmtest-watch.service"): f"""[Unit]
 DefaultDependencies=no
 [Service]
 Type=oneshot
-ExecStart=/vmtest/guest "{PROGRAM}"
+ExecStart=/vmtest/guest "program={PROGRAM}"
 """.encode(),
     unit("cvmroot-boot.service.d/60-vmtest-watch.conf"):
         b"[Unit]\nWants=vmtest-watch.service\n",
@@ -93,7 +95,7 @@ def reboot(name):
     boot = lab.boot(["hash=/", "file=/guest", f"file={LOG}", "pcr=15", f"file={STATUS}",
                      "file=/run/vmtest-show"], extra=WATCH_UNITS)
     results = boot.results()
-    check_confined(results[PROGRAM])
+    check_confined(results["program=" + PROGRAM])
     # This image knows no key broker.
     families = re.search(rb"^RestrictAddressFamilies=(.*)$", results["file=/run/vmtest-show"],
                          re.MULTILINE)[1]
@@ -105,6 +107,16 @@ def reboot(name):
     require(results["pcr=15"] == expected, f"PCR 15 is {results['pcr=15'].hex()}, "
             f"its log replays to {expected.hex()}")
     lab.check_events(results["file=" + LOG], "reopened")
+
+
+@scenario(full=True)
+def two_disks(name):
+    """A second disk without a root partition does not disturb."""
+    lab = converted(name)
+    other = lab.folder / "other"
+    other.write_bytes(os.urandom(MIB))
+    boot = lab.boot(["hash=/"], drives=[Drive(other, serial="other"), Drive(lab.disk)])
+    lab.check_guest_hashes(boot.results())
 
 
 @scenario(full=True)
@@ -158,7 +170,7 @@ def measured_by_systemd(name):
         require(results["pcr=15"] == lab.expected_pcr15(lab.recover_keys()[1], log), "PCR 15")
         ours = [record["content"]["string"] for record in parse_log(log)
                 if record["content"].get("eventType")]
-        require(ours == [f"cryptsetup:root:{disk.luks_uuid(lab.disk)}"],
+        require(ours == [f"cryptsetup:root:{luks.uuid(lab.disk)}"],
                 f"cvmroot wrote the records of {ours} itself")
 
 

@@ -6,7 +6,6 @@ import ctypes
 import hashlib
 import json
 import os
-import pathlib
 import random
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ SHIFT = 16 * MIB  # ciphertext lies this much higher than the plaintext did
 TAIL = 2 * SHIFT  # free room behind the file system
 START = MIB       # of the first partition
 ROOT_TYPE = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"  # root partition of x86-64 (UAPI.2)
+DATA_TYPE = "0fc63daf-8483-4772-8e79-3d69d8477de4"  # Linux file system data (UAPI.2)
 MARKER = "marker of the image"
 
 
@@ -75,6 +75,11 @@ def make_disk(path, filesystem, tail=TAIL, behind=MIB, part_uuid=None, part_type
     write_partition(path, filesystem)
 
 
+def set_type(path, part_type):
+    """Of the one partition."""
+    run("sfdisk", "-q", "--part-type", path, 1, part_type)
+
+
 def write_partition(path, content, offset=START):
     run("dd", f"if={content}", f"of={path}", "bs=1M", f"seek={offset // MIB}",
         "conv=notrunc,sparse", "status=none")
@@ -129,35 +134,10 @@ def read_at(path, offset, size):
         return file.read(size)
 
 
-def luks_metadata(path):
-    """The JSON of the first LUKS2 header, read by hand; None where there is no LUKS2 magic."""
-    head = read_at(path, root_partition(path)[0], 16384)
-    if head[:8] != b"LUKS\xba\xbe\x00\x02":
-        return None
-    return json.loads(head[4096:].split(b"\0", 1)[0])
-
-
-def luks_uuid(path):
-    return read_at(path, root_partition(path)[0] + 168, 36).decode()
-
-
-def token(metadata, kind):
-    found = [entry for entry in metadata["tokens"].values() if entry["type"] == kind]
-    if len(found) != 1:
-        raise AssertionError(f"{len(found)} tokens of type {kind}")
-    return found[0]
-
-
-def volume_key(path, passphrase, folder):
-    """cryptsetup's answer for the slot that a passphrase opens, from the raw disk."""
-    header = pathlib.Path(folder) / "header"
-    header.write_bytes(read_at(path, root_partition(path)[0], SHIFT) + bytes(MIB))
-    key = pathlib.Path(folder) / "volume.key"
-    key.unlink(missing_ok=True)
-    subprocess.run(["cryptsetup", "luksDump", "--batch-mode", "--dump-volume-key",
-                    "--volume-key-file", str(key), "--key-file", "-", str(header)],
-                   input=passphrase, check=True, stdout=subprocess.DEVNULL)
-    return key.read_bytes()
+def write_at(path, offset, data):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
 
 
 class Xts:
@@ -185,24 +165,6 @@ class Xts:
                   number.to_bytes(16, "little"), self.direction)
         self.call("EVP_CipherUpdate", self.context, output, ctypes.byref(size), data, len(data))
         return output.raw
-
-
-def decrypt(path, key, target, size=None):
-    """Write the plaintext of the root partition's LUKS2 segment to a file."""
-    segment = luks_metadata(path)["segments"]["0"]
-    if segment["encryption"] != "aes-xts-plain64" or int(segment["offset"]) != SHIFT:
-        raise AssertionError(f"unexpected segment {segment}")
-    step = segment["sector_size"]
-    start, whole = root_partition(path)
-    size = size or whole - SHIFT
-    cipher = Xts(key)
-    with open(path, "rb") as source, open(target, "wb") as output:
-        source.seek(start + SHIFT)
-        for offset in range(0, size, step):
-            data = source.read(step)
-            # plain64 counts sectors of 512 bytes, whatever the sector size.
-            output.write(cipher.crypt(data, offset // 512))
-    return target
 
 
 def check_filesystem(path):

@@ -16,11 +16,13 @@ import uuid
 import artefacts
 import cpio
 import disk
+import luks
 from disk import MIB
 from machine import Drive, Machine, note, require
 from tpm2 import unseal_blob
 from vtpm import VirtualTpm
 
+NV_INDEX = 0x01805652  # of the TPM's record, by default
 PCRS = (11, 12)  # what the small images bind to; cvmroot adds 15
 STUB = "what the EFI stub would measure"
 FIRST_MARKER = "written_by_the_first_boot"
@@ -49,12 +51,6 @@ Before=initrd-switch-root.target initrd-cleanup.service
 Type=oneshot
 ExecStart=/usr/bin/systemctl show cvmroot-boot.service
 StandardOutput=truncate:/run/vmtest-show
-"""
-RESCUE_TARGET = """[Unit]
-DefaultDependencies=no
-Requires=vmtest-rescue.service
-After=vmtest-rescue.service
-AllowIsolate=yes
 """
 
 
@@ -120,6 +116,13 @@ class Lab:
         self.tpm = VirtualTpm(self.folder / "tpm").create()
         return self
 
+    def forget_record(self):
+        """Remove the TPM's record, as whoever boots another system on the vTPM can."""
+        with self.tpm.connect() as tpm:
+            tpm.nv_undefine(NV_INDEX)
+            tpm.shutdown()
+        self.tpm.stop()
+
     def fork(self, name):
         """A copy of the image, the disk and the vTPM as they are now."""
         copy = object.__new__(Lab)
@@ -183,7 +186,7 @@ class Lab:
 
     def blob(self):
         """The sealed blob in our LUKS2 token."""
-        token = disk.token(disk.luks_metadata(self.disk), "systemd-tpm2")
+        token = luks.token(luks.metadata(self.disk), "systemd-tpm2")
         require(sorted(token["tpm2-pcrs"]) == sorted((*PCRS, 15)), f"token {token}")
         return base64.b64decode(token["tpm2-blob"], validate=True)
 
@@ -208,20 +211,20 @@ class Lab:
         """Slot secret and volume key, by a copy of the vTPM and cryptsetup on the host."""
         secret = self.recover_sealed()
         passphrase = base64.b64encode(secret)
-        key = disk.volume_key(self.disk, passphrase, self.folder)
+        key = luks.volume_key(self.disk, passphrase, self.folder)
         require(len(key) == 64, f"a volume key of {len(key)} bytes")
         return secret, key
 
     def decrypted(self, key):
         """The plaintext of the whole root partition, decrypted here."""
-        return disk.decrypt(self.disk, key, self.folder / "plain")
+        return luks.decrypt(self.disk, key, self.folder / "plain")
 
     def expected_pcr15(self, key, log):
         """
         Replay the records of PCR 15. Each digest is computed here, from the record's string; the
         volume key's is an HMAC by the key itself.
         """
-        name = f"cryptsetup:root:{disk.luks_uuid(self.disk)}"
+        name = f"cryptsetup:root:{luks.uuid(self.disk)}"
         pcr = bytes(32)
         strings = []
         for record in parse_log(log):
@@ -245,7 +248,7 @@ class Lab:
     def check_events(self, log, how, provider="tpm2"):
         """cvmroot's events in their order; all that they name is known here."""
         config = self.config_in_effect or self.config
-        identity = disk.luks_uuid(self.disk)
+        identity = luks.uuid(self.disk)
         expected = [f"cvmroot:config:{hashlib.sha256(config.encode()).hexdigest()}"]
         if how != "reopened":
             expected.append(f"cvmroot:manifest:{disk.digest(self.manifest)}")

@@ -13,6 +13,7 @@ import subprocess
 
 import artefacts
 import disk
+import luks
 from boots import LOG
 from chain import EVENT_LOG
 from lab import parse_log, unit
@@ -63,7 +64,7 @@ def words(lab, how, events):
     (name, content) of what cvmroot measures, in the order of cvmroot(7). @events is that member of
     the reference values.
     """
-    uuid = disk.luks_uuid(lab.disk)
+    uuid = luks.uuid(lab.disk)
     converted = [("manifest", *events["manifest"])]
     return [("config", *events["config"]), *(converted if how != "reopened" else ()),
             ("root", f"{how}:epoch=1:provider=kbs"), ("volume", uuid),
@@ -207,7 +208,7 @@ def check_claims(lab, results, reference, how, unchecked, *options):
 def check_debian_claims(lab, results, reference, digests, key, how):
     """By the values of before, the key that the broker knows, and what the first boot made."""
     reference = {**reference, "attestation-keys": [key],
-                 "volume": {"uuid": [disk.luks_uuid(lab.disk)],
+                 "volume": {"uuid": [luks.uuid(lab.disk)],
                             "volume-key": {"sha256": [digests[-2].hex()]}}}
     # Of a TPM nobody knows these; and a boot that reopens a root does not encrypt it.
     unchecked = {"no-debug", "launch"} | ({"encrypted"} if how == "reopened" else set())

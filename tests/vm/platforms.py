@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import artefacts
-import disk
+import luks
 import tee
 from boots import LOG, STATUS
 from broker import Broker
@@ -82,7 +82,7 @@ deadline-seconds = {self.deadline}
 
     def recover_keys(self):
         """The broker's secret is the slot's passphrase as it is."""
-        key = disk.volume_key(self.disk, self.secret, self.folder)
+        key = luks.volume_key(self.disk, self.secret, self.folder)
         require(len(key) == 64, f"a volume key of {len(key)} bytes")
         return self.secret, key
 

@@ -3,11 +3,11 @@
 
 import base64
 import hashlib
-import hmac
 import json
 import struct
 
 import disk
+import luks
 from boots import STATUS
 from lab import Lab, unit
 from machine import require
@@ -17,19 +17,13 @@ from scenario import scenario
 POLICY = {"tpm": {"pcrs": {"11": [PCR_11]}, "trusted_aks": "first"}}
 
 
-def hkdf(material, label):
-    """RFC 5869 with SHA-256 and no salt: 32 bytes."""
-    key = hmac.digest(bytes(32), material, "sha256")
-    return hmac.digest(key, label + b"\x01", "sha256")
-
-
 def combined(parts):
     """The passphrase of rule = "all" (cvmroot.toml(5)), from the parts by the providers' names."""
     material = b""
     for name, secret in sorted(parts.items()):
         material += struct.pack("<I", len(name)) + name.encode()
         material += struct.pack("<I", len(secret)) + secret
-    return base64.b64encode(hkdf(material, b"cvmroot all providers v1"))
+    return base64.b64encode(luks.hkdf(material, b"cvmroot all providers v1"))
 
 
 class TwoProvidersLab(PlatformLab):
@@ -62,7 +56,7 @@ deadline-seconds = 10
             return super().recover_keys()
         sealed = base64.b64encode(self.recover_sealed())
         passphrase = combined({"tpm2": sealed, "kbs": self.secret})
-        return self.secret, disk.volume_key(self.disk, passphrase, self.folder)
+        return self.secret, luks.volume_key(self.disk, passphrase, self.folder)
 
     def boot_by(self, provider):
         results = self.boot_checked("file=/guest")
@@ -91,10 +85,10 @@ def broker_and_tpm(name):
         lab.first_boot()
         lab.boot_by("kbs+tpm2")
         lab.broker.require_attested("tpm", 2)
-    keyslots = disk.luks_metadata(lab.disk)["keyslots"]
+    keyslots = luks.metadata(lab.disk)["keyslots"]
     require(list(keyslots) == ["0"], f"keyslots {list(keyslots)}")
     for kind in ("kbs", "systemd-tpm2"):
-        token = disk.token(disk.luks_metadata(lab.disk), kind)
+        token = luks.token(luks.metadata(lab.disk), kind)
         require(token["keyslots"] == [], f"the token of {kind} names a keyslot")
     lab.refuse(r"cvmroot: .*gave up after \d+ s: .*", timeout=120)
 

@@ -4,6 +4,7 @@
 import subprocess
 
 import disk
+import luks
 from disk import MIB
 from lab import Lab, converted, parse_log
 from machine import Drive, note, require
@@ -46,7 +47,7 @@ def manifest_corrupt(name):
 def manifest_foreign(name):
     """The manifest of another image."""
     lab = pristine(name)
-    other = Lab(name + "-other").make_image()
+    other = Lab(f"{name}/other").make_image()
     lab.manifest.write_bytes(other.manifest.read_bytes())
     lab.refuse(r"cvmroot.*(manifest|another image|file system)")
 
@@ -116,8 +117,7 @@ def two_roots(name):
 @scenario()
 def no_root(name):
     lab = pristine(name)
-    subprocess.run(["sfdisk", "-q", "--part-type", str(lab.disk), "1",
-                    "0fc63daf-8483-4772-8e79-3d69d8477de4"], check=True)
+    disk.set_type(lab.disk, disk.DATA_TYPE)
     lab.config += "[root]\nwait-seconds = 3\n"
     lab.refuse(r"cvmroot.*partition")
 
@@ -137,7 +137,7 @@ def other_pcr(name):
 def failed_event(name):
     """A refused boot leaves the poison event in PCR 15, so nothing can be unsealed after it."""
     lab = converted(name)
-    disk.format_foreign(lab.disk, disk.luks_uuid(lab.disk), "cvmroot")
+    disk.format_foreign(lab.disk, luks.uuid(lab.disk), "cvmroot")
     # In a PID namespace of its own the program's power-off ends only itself.
     extra = {"etc/systemd/system/cvmroot-boot.service.d/60-vmtest.conf":
              b"[Service]\nExecStart=\nExecStart=/vmtest/guest \"ends=/usr/bin/cvmroot boot\" "

@@ -9,7 +9,7 @@ import struct
 import sys
 
 import artefacts
-import disk
+import luks
 from boots import STATUS
 from machine import note, require
 from measured import (EVIDENCE_WITH_LOGS, FETCH, VERIFY_LOG, after_overlay, check_claims,
@@ -133,7 +133,7 @@ def check_evidence(lab, results):
 
 def check_verified(lab, results, how):
     """The same evidence by cvmroot verify: every claim holds, but for what no verifier can know."""
-    uuid, key = disk.luks_uuid(lab.disk), lab.recover_keys()[1]
+    uuid, key = luks.uuid(lab.disk), lab.recover_keys()[1]
     digest = hmac.digest(key, f"cryptsetup:root:{uuid}".encode(), "sha384")
     program, before = {"booted": [lab.begin[1].hex()]}, {"fetch": [lab.begin[2].hex()]}
     reference = {
@@ -204,7 +204,7 @@ def snp_measured(name):
     with lab.serve():
         lab.write_config()
         results = lab.boot_checked()
-    uuid, key = disk.luks_uuid(lab.disk), lab.recover_keys()[1]
+    uuid, key = luks.uuid(lab.disk), lab.recover_keys()[1]
     digest = hmac.digest(key, f"cryptsetup:root:{uuid}".encode(), "sha384")
     reference = {
         "cvmroot-reference": 1, "tee": ["snp"],

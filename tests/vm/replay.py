@@ -12,6 +12,7 @@ import time
 
 import artefacts
 import disk
+import luks
 from boots import check_first_boot, first_boot_orders
 from faults import OPEN, SLOW, STARTED, finish_after_cut
 from lab import Lab
@@ -47,7 +48,7 @@ class Recording:
         with lab.machine(first_boot_orders(marker), [drive]).start() as boot:
             self.told = [self.wait_record(boot, STARTED)]
             self.tpms["converting"] = lab.tpm.copy_to(lab.folder / "tpm-converting")
-            require(disk.luks_metadata(lab.disk) is None, "the conversion was over too soon")
+            require(luks.metadata(lab.disk) is None, "the conversion was over too soon")
             self.told.append(self.wait_record(boot, OPEN))
             boot.wait_end(300)
         require("end" in boot.results(), f"the root's program did not run:\n{boot.tail()}")
@@ -113,9 +114,7 @@ class Recording:
         note(f"boot of {state}")
         content = self.partition(state).read_bytes()
         disk.copy(self.pristine, self.lab.disk)
-        with open(self.lab.disk, "r+b") as file:
-            file.seek(disk.root_partition(self.pristine)[0])
-            file.write(content)
+        disk.write_at(self.lab.disk, disk.root_partition(self.pristine)[0], content)
         self.lab.tpm = self.tpms[state.remembered].copy_to(self.lab.folder / "tpm")
         finish_after_cut(self.lab)
 

@@ -6,6 +6,7 @@ import subprocess
 
 import artefacts
 import disk
+import luks
 from boots import LOG
 from chain import MARKER, SECURE_BOOT, ChainLab, replay
 from machine import (SNAKEOIL_CERTIFICATE, SNAKEOIL_KEY, SNAKEOIL_PASSPHRASE, Drive, Machine, note,
@@ -64,7 +65,7 @@ class SignedLab(ChainLab):
     # ---- What the host can know by itself ----
 
     def blob(self):
-        token = disk.token(disk.luks_metadata(self.disk), "systemd-tpm2")
+        token = luks.token(luks.metadata(self.disk), "systemd-tpm2")
         require(token["tpm2-pcrs"] == LITERAL and token["tpm2_pubkey_pcrs"] == [11],
                 f"token {token}")
         return base64.b64decode(token["tpm2-blob"], validate=True)
