@@ -10,6 +10,7 @@
 #include "scenario.h"
 
 #include "base/error.h"
+#include "base/wipe.h"
 #include "crypto/hash.h"
 
 #include <dirent.h>
@@ -462,5 +463,6 @@ int main(int argc, char **argv)
 	}
 	verbose = argc == 3;
 	fault_setup();
+	heap_wipe_freed();
 	return run(suffix);
 }
