@@ -5,21 +5,47 @@
 
 #include <string.h>
 
+static _Thread_local bool lacked_memory;
+
+static void *noting_malloc(size_t size)
+{
+	void *memory = malloc(size);
+
+	if (!memory)
+		lacked_memory = true;
+	return memory;
+}
+
+/*
+ * Out of memory jansson may say that the text is no JSON, which is another answer: so its allocator
+ * tells. It is the whole process's, and stays: memory of malloc() is freed either way.
+ */
+static void note_allocations(void)
+{
+	json_malloc_t allocate;
+	json_free_t release;
+
+	json_get_alloc_funcs(&allocate, &release);
+	if (allocate != noting_malloc)
+		json_set_alloc_funcs(noting_malloc, release);
+}
+
 int json_parse(const char *text, size_t size, size_t limit, json_t **ret)
 {
-	json_error_t error;
-	json_t *json;
+	cleanup(json_decrefp) json_t *json = NULL;
+	json_error_t error = {};
 
 	if (size > limit)
 		return -E2BIG;
+	note_allocations();
+	lacked_memory = false;
 	json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-	/* Without memory it tells no reason, or that one. */
-	if (!json && (json_error_code(&error) == json_error_unknown ||
-		      json_error_code(&error) == json_error_out_of_memory))
+	/* Also where there is a value: a token that could not grow is cut. */
+	if (lacked_memory)
 		return -ENOMEM;
 	if (!json)
 		return -EBADMSG;
-	*ret = json;
+	*ret = TAKE_PTR(json);
 	return 0;
 }
 

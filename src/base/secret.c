@@ -33,7 +33,7 @@ int secret_new(size_t size, struct secret **ret)
 	(void)mlock(data, mapping_size(size));
 	if (madvise(data, mapping_size(size), MADV_DONTDUMP) < 0 ||
 	    madvise(data, mapping_size(size), MADV_DONTFORK) < 0) {
-		/* EAGAIN, too, is the kernel's memory. */
+		/* It says EAGAIN, too, when the kernel lacks memory. */
 		munmap(data, mapping_size(size));
 		return -ENOMEM;
 	}
@@ -102,22 +102,6 @@ int secret_base64(const struct secret *from, struct secret **ret)
 bool secret_equal(const struct secret *a, const struct secret *b)
 {
 	return a->size == b->size && CRYPTO_memcmp(a->data, b->data, a->size) == 0;
-}
-
-static __attribute__((noinline)) void wipe_frames(unsigned int count)
-{
-	uint8_t frame[4096];
-
-	explicit_bzero(frame, sizeof(frame));
-	if (count > 1)
-		wipe_frames(count - 1);
-	/* The frame is used to the end: the call above is no jump. */
-	__asm__ volatile("" : : "r"(frame) : "memory");
-}
-
-void stack_wipe(void)
-{
-	wipe_frames(16);
 }
 
 void secret_free(struct secret *secret)

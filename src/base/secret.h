@@ -27,12 +27,6 @@ bool secret_equal(const struct secret *a, const struct secret *b);
 void secret_free(struct secret *secret);
 DEFINE_CLEANUP(struct secret *, secret_free)
 
-/*
- * Overwrite what calls that have returned left on the stack: for libraries that keep secrets in
- * their locals.
- */
-void stack_wipe(void);
-
 /* Public random bytes (UUIDs, salts) from the kernel's RNG. */
 int random_bytes(void *ret, size_t size);
 

@@ -222,8 +222,10 @@ static int finish(struct boot *boot, struct root *ret)
 				      "be known whether %s was encrypted to the end",
 				      boot->config->manifest, boot->partition->path);
 
-	if (r == 0)
-		r = boot_check_result(boot, ret);
+	if (r < 0)
+		return r;
+	boot_progress_state(boot, BOOT_VERIFYING);
+	r = boot_check_result(boot, ret);
 	if (r < 0)
 		return r;
 	ret->how = BOOT_ROOT_RESUMED;

@@ -30,6 +30,7 @@ struct boot {
 	bool has_record;
 	struct tpm_record record;
 	struct secret *fetched; /* from a broker, until the root is unlocked */
+	int fetch_error;	/* that it gave nothing; or 0 */
 };
 
 /* What the steps below end with: an opened, authenticated, measured-to-be root. */

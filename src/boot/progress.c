@@ -35,6 +35,7 @@ static void tell(struct boot *boot, const char *text, bool alive)
 	unsigned long long extension_us = alive ? patience(boot->config) * 1000000ULL : 0;
 
 	boot_status_write(STATUS_PATH, &boot->status);
+	/* A precision of zero prints no digit for zero. */
 	if (asprintf(&state, "STATUS=%s%s%.0llu", text, alive ? "\nEXTEND_TIMEOUT_USEC=" : "",
 		     extension_us) >= 0)
 		notify_service_manager(state);

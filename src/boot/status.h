@@ -14,7 +14,7 @@
 enum boot_state {
 	BOOT_WAITING, /* for the partition or the TPM */
 	BOOT_GROWING,
-	BOOT_VERIFYING, /* the plaintext image, before the first write */
+	BOOT_VERIFYING, /* the image before the first write, or what was encrypted of it */
 	BOOT_CONVERTING,
 	BOOT_UNLOCKING,
 	BOOT_DONE,

@@ -55,6 +55,7 @@ struct provider_context boot_provider_context(struct boot *boot, const uint8_t *
 		.luks_uuid = luks_uuid,
 		.initdata = boot->initdata,
 		.fetched = &boot->fetched,
+		.fetch_error = &boot->fetch_error,
 		.waiting = boot_progress_waiting,
 		.waiting_context = boot,
 	};

@@ -161,8 +161,7 @@ int retry_next(struct retry *retry, int64_t now_ms, int64_t not_before_ms, uint3
  * its keys so. A cleanup() callback ends it: declare this before the references.
  */
 struct json_wiping {
-	json_malloc_t malloc;
-	json_free_t free;
+	json_free_t free; /* that was jansson's before */
 };
 struct json_wiping json_wiping_begin(void);
 void json_wiping_end(struct json_wiping *wiping);

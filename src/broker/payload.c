@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/toml.h"
+#include "base/wipe.h"
 #include "broker/internal.h"
 
 #include <string.h>
@@ -132,7 +133,7 @@ int payload_read(struct secret *plaintext, bool provisioner, struct secret **ret
 	r = provisioner ? unwrap_provisioner(plaintext, ret_key) : unwrap_json(plaintext, ret_key);
 	if (r == 1)
 		r = secret_copy(plaintext->data, plaintext->size, ret_key);
-	/* The parsers take texts apart there. */
+	/* The parsers leave pieces of the key on the stack. */
 	stack_wipe();
 	return r;
 }

@@ -16,16 +16,23 @@ static void wiping_free(void *memory)
  * The functions are jansson's for the whole process. Other threads may use it meanwhile: what was
  * allocated on one side of the change may be freed on the other, since both are malloc()'s.
  */
+static json_free_t set_free(json_free_t next)
+{
+	json_malloc_t allocate;
+	json_free_t before;
+
+	/* Who allocates stays: base/json.c notes there that memory is short. */
+	json_get_alloc_funcs(&allocate, &before);
+	json_set_alloc_funcs(allocate, next);
+	return before;
+}
+
 struct json_wiping json_wiping_begin(void)
 {
-	struct json_wiping before;
-
-	json_get_alloc_funcs(&before.malloc, &before.free);
-	json_set_alloc_funcs(malloc, wiping_free);
-	return before;
+	return (struct json_wiping){.free = set_free(wiping_free)};
 }
 
 void json_wiping_end(struct json_wiping *wiping)
 {
-	json_set_alloc_funcs(wiping->malloc, wiping->free);
+	(void)set_free(wiping->free);
 }

@@ -2,6 +2,7 @@
 #include "base/environment.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/wipe.h"
 #include "cli/verbs.h"
 
 #include <string.h>
@@ -96,6 +97,7 @@ int main(int argc, char **argv)
 	/* No core dump and no ptrace by others: secrets pass through here. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	environment_forget();
+	heap_wipe_freed();
 	status = dispatch(argc, argv);
 
 	/* Output that did not arrive is a failure too. */

@@ -29,9 +29,9 @@ struct hash {
 };
 
 /* All of them are in OpenSSL's default provider: memory, or a provider that is out of order. */
-static int refused(const char *what)
+int openssl_failed(const char *what)
 {
-	return fail(-EOPNOTSUPP, "OpenSSL fails at %s", what);
+	return fail(-EOPNOTSUPP, "OpenSSL failed to compute %s", what);
 }
 
 size_t hash_size(enum hash_algorithm algorithm)
@@ -58,7 +58,7 @@ int hash_from_name(const char *name, enum hash_algorithm *ret)
 int hash_data(enum hash_algorithm algorithm, const void *data, size_t size, void *ret)
 {
 	if (EVP_Digest(data, size, ret, NULL, algorithms[algorithm].method(), NULL) != 1)
-		return refused(algorithms[algorithm].name);
+		return openssl_failed(algorithms[algorithm].name);
 	return 0;
 }
 
@@ -79,7 +79,7 @@ int hmac_data(enum hash_algorithm algorithm, const struct secret *key, const voi
 	if (key->size > INT_MAX)
 		return -EINVAL;
 	if (!HMAC(algorithms[algorithm].method(), key->data, (int)key->size, data, size, ret, NULL))
-		return refused("an HMAC");
+		return openssl_failed("an HMAC");
 	return 0;
 }
 
@@ -93,25 +93,25 @@ int hash_new(enum hash_algorithm algorithm, struct hash **ret)
 	hash->method = EVP_MD_fetch(NULL, algorithms[algorithm].name, NULL);
 	hash->context = EVP_MD_CTX_new();
 	if (!hash->method)
-		return refused(algorithms[algorithm].name);
+		return openssl_failed(algorithms[algorithm].name);
 	if (!hash->context)
 		return -ENOMEM;
 	if (EVP_DigestInit_ex2(hash->context, hash->method, NULL) != 1)
-		return refused(algorithms[algorithm].name);
+		return openssl_failed(algorithms[algorithm].name);
 	*ret = TAKE_PTR(hash);
 	return 0;
 }
 
 int hash_update(struct hash *hash, const void *data, size_t size)
 {
-	return EVP_DigestUpdate(hash->context, data, size) == 1 ? 0 : refused("a hash");
+	return EVP_DigestUpdate(hash->context, data, size) == 1 ? 0 : openssl_failed("a hash");
 }
 
 int hash_final(struct hash *hash, void *ret)
 {
 	if (EVP_DigestFinal_ex(hash->context, ret, NULL) != 1 ||
 	    EVP_DigestInit_ex2(hash->context, NULL, NULL) != 1)
-		return refused("a hash");
+		return openssl_failed("a hash");
 	return 0;
 }
 
@@ -139,7 +139,7 @@ static int hkdf_into(const struct secret *secret, const char *label, struct secr
 
 	EVP_KDF_CTX_free(context);
 	EVP_KDF_free(method);
-	return ok ? 0 : refused("HKDF");
+	return ok ? 0 : openssl_failed("HKDF");
 }
 
 int hkdf_derive(const struct secret *secret, const char *label, size_t size, struct secret **ret)

@@ -50,4 +50,7 @@ int hkdf_derive(const struct secret *secret, const char *label, size_t size, str
 /* Compare two MACs or digests in constant time. */
 bool mac_equal(const void *a, const void *b, size_t size);
 
+/* -EOPNOTSUPP, with the sentence that OpenSSL failed to compute @what. */
+int openssl_failed(const char *what);
+
 #endif

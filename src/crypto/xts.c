@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "crypto/xts.h"
 
-#include "base/error.h"
+#include "crypto/hash.h"
 
 #include <endian.h>
 #include <string.h>
@@ -35,12 +35,12 @@ int xts_new(const struct secret *key, size_t sector_size, struct xts **ret)
 	xts->encrypt = EVP_CIPHER_CTX_new();
 	xts->decrypt = EVP_CIPHER_CTX_new();
 	if (!xts->cipher)
-		return fail(-EOPNOTSUPP, "OpenSSL fails at AES-256-XTS");
+		return openssl_failed("AES-256-XTS");
 	if (!xts->encrypt || !xts->decrypt)
 		return -ENOMEM;
 	if (EVP_EncryptInit_ex2(xts->encrypt, xts->cipher, key->data, NULL, NULL) != 1 ||
 	    EVP_DecryptInit_ex2(xts->decrypt, xts->cipher, key->data, NULL, NULL) != 1)
-		return fail(-EOPNOTSUPP, "OpenSSL fails at AES-256-XTS");
+		return openssl_failed("AES-256-XTS");
 	*ret = TAKE_PTR(xts);
 	return 0;
 }
@@ -59,7 +59,7 @@ static int xts_run(const struct xts *xts, EVP_CIPHER_CTX *context, uint64_t offs
 		if (EVP_CipherInit_ex2(context, NULL, NULL, (const uint8_t *)iv, -1, NULL) != 1 ||
 		    EVP_CipherUpdate(context, data, &written, data, sector_size) != 1 ||
 		    written != sector_size)
-			return fail(-EOPNOTSUPP, "OpenSSL fails at AES-256-XTS");
+			return openssl_failed("AES-256-XTS");
 		offset += xts->sector_size;
 	}
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "http/internal.h"
 
+#include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
 
@@ -9,7 +10,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 /* An answer that has begun has this long, and a second more for each KIB: slow bytes end. */
 #define ANSWER_GRACE_MS 5000
@@ -38,14 +38,6 @@ static void sigpipe_ignore(struct sigaction *ret_before)
 static void sigpipe_restore(const struct sigaction *before)
 {
 	(void)sigaction(SIGPIPE, before, NULL);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
 /* ---- Sockets ---- */
@@ -116,7 +108,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *data)
 	/* libcurl's size is always 1. */
 	if (http->phase != PHASE_ANSWER) {
 		http->phase = PHASE_ANSWER;
-		http->answer_ms = now_ms();
+		http->answer_ms = monotonic_ms();
 	}
 	http->error = http_header_line(&http->header, line, size * count);
 	return http->error < 0 ? 0 : size * count;
@@ -342,7 +334,7 @@ static void begin(struct http *http, const struct http_request *request)
 static int check_speed(const struct http *http)
 {
 	int64_t came = (int64_t)(http->header.size + http->body.size);
-	int64_t passed = now_ms() - http->answer_ms;
+	int64_t passed = monotonic_ms() - http->answer_ms;
 
 	if (http->phase != PHASE_ANSWER || passed < ANSWER_GRACE_MS + came * 1000 / 1024)
 		return 0;
@@ -352,7 +344,7 @@ static int check_speed(const struct http *http)
 
 static int engine_failed(void)
 {
-	return fail(-EIO, "request: libcurl fails by itself");
+	return fail(-EIO, "request: an internal error of libcurl");
 }
 
 static int wait_for_answer(struct http *http, CURLcode *ret)

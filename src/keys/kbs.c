@@ -73,14 +73,17 @@ static int fetch(const struct provider_context *context, const char *uri, struct
 	return broker_fetch(&options.broker, uri, ret);
 }
 
-/* Once in a boot: what was fetched before is handed out again. */
+/* Once in a boot: what was fetched before is handed out again, and so is the failure. */
 static int get_secret(const struct provider_context *context, const char *uri, struct secret **ret)
 {
-	if (!*context->fetched) {
-		int r = fetch(context, uri, context->fetched);
+	int r = context->fetch_error ? *context->fetch_error : 0;
 
-		if (r < 0)
-			return r;
+	if (r == 0 && !*context->fetched)
+		r = fetch(context, uri, context->fetched);
+	if (r < 0) {
+		if (context->fetch_error)
+			*context->fetch_error = r;
+		return r;
 	}
 	return secret_copy((*context->fetched)->data, (*context->fetched)->size, ret);
 }

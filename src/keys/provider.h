@@ -22,6 +22,11 @@ struct provider_context {
 	 * once more; the owner frees it as soon as the root is unlocked.
 	 */
 	struct secret **fetched;
+	/*
+	 * That it gave none, 0 before: each keyslot that the disk's header names would otherwise
+	 * have a deadline of its own. NULL: nobody asks twice.
+	 */
+	int *fetch_error;
 	/* Told of each wait for a broker: what went wrong, and in how many seconds it goes on. */
 	void (*waiting)(const char *sentence, unsigned int seconds, void *context);
 	void *waiting_context;

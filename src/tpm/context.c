@@ -2,21 +2,15 @@
 #include "base/error.h"
 #include "tpm/internal.h"
 
-#include <malloc.h>
-
 #include <tss2/tss2_tcti_device.h>
 
 /*
  * The TSS libraries print on standard error by themselves, on request also session keys. Units are
  * silent, and the environment is not to be trusted with a switch for that.
- *
- * They also keep what is sealed and unsealed in contexts of some KiB, which they free as they are:
- * from here on the C library overwrites what is freed, but for the smallest pieces. Best effort.
  */
-static void tame_libraries(void)
+static void silence_libraries(void)
 {
 	setenv("TSS2_LOG", "all+NONE", 1);
-	(void)mallopt(M_PERTURB, 0xa5);
 }
 
 static int fail_open(void)
@@ -52,7 +46,7 @@ int tpm_open(struct tpm **ret)
 	TSS2_TCTI_CONTEXT *tcti = NULL;
 	int r;
 
-	tame_libraries();
+	silence_libraries();
 	r = open_device(&tcti);
 	if (r < 0)
 		return r;
@@ -64,7 +58,7 @@ int tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct tpm **ret)
 	cleanup(tpm_freep) struct tpm *tpm = calloc(1, sizeof(*tpm));
 	TSS2_RC rc;
 
-	tame_libraries();
+	silence_libraries();
 	if (!tpm) {
 		Tss2_Tcti_Finalize(tcti);
 		free(tcti);

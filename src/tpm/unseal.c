@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/error.h"
+#include "base/wipe.h"
 #include "tpm/internal.h"
 
 #include <string.h>

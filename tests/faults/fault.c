@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "fault.h"
 
+#include "base/json.h"
+
 #include <string.h>
 
-#include <jansson.h>
+/* Bytes of its code, at most. */
+#define ALLOCATOR_SIZE 128
 
 /* What a stub pushes, the last first; see fault_gate. */
 struct call {
@@ -55,8 +58,9 @@ static int lock;
 static unsigned int calls;
 static bool fired, spoke_since;
 static int mappings, spoke;
-static bool allocation_armed;
+static unsigned int allocations_left; /* until the one that fails */
 static _Thread_local unsigned int paused;
+static uintptr_t json_allocator;
 
 static void take_lock(void)
 {
@@ -102,7 +106,7 @@ static void watch(const struct call *call)
 static bool carry_out(struct call *call)
 {
 	if (armed.kind.how == FAULT_ALLOCATION) {
-		allocation_armed = true;
+		allocations_left = armed.kind.allocation;
 		return false;
 	}
 	fired = true;
@@ -126,7 +130,7 @@ static bool decide(struct call *call)
 		return false;
 	}
 	/* An allocation of jansson's is within the call that it was armed for. */
-	allocation_armed = false;
+	allocations_left = 0;
 	if (mode == RECORDING)
 		note(call->caller, (unsigned int)call->function);
 	else if (call->caller == armed.site.caller && call->function == armed.site.function)
@@ -136,21 +140,28 @@ static bool decide(struct call *call)
 	return fails;
 }
 
-/* jansson's allocations fail by way of this, or of malloc() in its place: see wipe.c. */
 static bool allocation_fails(void)
 {
 	bool fails;
 
 	take_lock();
-	fails = allocation_armed;
+	fails = allocations_left > 0 && --allocations_left == 0;
 	if (fails) {
-		allocation_armed = false;
 		fired = true;
 		spoke_since = false;
 		errno = ENOMEM;
 	}
 	drop_lock();
 	return fails;
+}
+
+/* Of a library, or of jansson by the allocator that it is given: base/json.c. */
+static bool is_library(const struct call *call)
+{
+	if (call->caller < (uintptr_t)__executable_start || call->caller >= (uintptr_t)etext)
+		return true;
+	return is_function(call, "malloc") && call->caller > json_allocator &&
+	       call->caller <= json_allocator + ALLOCATOR_SIZE;
 }
 
 int fault_decide(struct call *call);
@@ -161,7 +172,7 @@ int fault_decide(struct call *call)
 
 	if (mode == OFF || paused > 0)
 		return 0;
-	if (call->caller < (uintptr_t)__executable_start || call->caller >= (uintptr_t)etext) {
+	if (is_library(call)) {
 		fails = allocation_fails();
 		call->rax = 0;
 		return fails;
@@ -174,27 +185,24 @@ int fault_decide(struct call *call)
 	return fails;
 }
 
-static void *json_malloc(size_t size)
-{
-	void *memory;
-
-	if (allocation_fails())
-		return NULL;
-	fault_pause();
-	memory = malloc(size);
-	fault_resume();
-	return memory;
-}
-
 void fault_setup(void)
 {
-	json_set_alloc_funcs(json_malloc, free);
+	cleanup(json_decrefp) json_t *json = NULL;
+	json_malloc_t allocate;
+	json_free_t release;
+
+	/* The first text sets it, for good. */
+	if (json_parse("[]", 2, 2, &json) < 0)
+		abort();
+	json_get_alloc_funcs(&allocate, &release);
+	json_allocator = (uintptr_t)allocate;
 }
 
 static void start(void)
 {
 	calls = 0;
-	fired = spoke_since = allocation_armed = false;
+	fired = spoke_since = false;
+	allocations_left = 0;
 	mappings = spoke = 0;
 }
 

@@ -12,7 +12,7 @@
 enum fault_how {
 	FAULT_RETURN,	  /* @value, and errno @error unless that is 0 */
 	FAULT_SHORT,	  /* half of the bytes */
-	FAULT_ALLOCATION, /* the call is made; the first allocation of jansson's in it fails */
+	FAULT_ALLOCATION, /* the call is made; jansson's allocation number @allocation in it fails */
 	FAULT_WATCH,	  /* never fails */
 };
 
@@ -20,6 +20,7 @@ struct fault_kind {
 	enum fault_how how;
 	long value;
 	int error;
+	unsigned int allocation; /* from 1 */
 };
 
 #define FAULT_KINDS_MAX 4

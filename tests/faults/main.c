@@ -10,6 +10,7 @@
 #include "scenario.h"
 
 #include "base/error.h"
+#include "base/wipe.h"
 #include "crypto/hash.h"
 
 #include <dirent.h>
@@ -23,6 +24,8 @@
 #define EVERY_CALL     "-every-call"
 #define RUN_SECONDS    60
 #define FINDINGS_SHOWN 40
+/* Of one call, without "-every-call". */
+#define ALLOCATIONS_MAX 40
 
 /* Only there with the sanitizer. */
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
@@ -40,6 +43,7 @@ struct report {
 static struct report *report;
 static struct fault_sites *sites;
 static unsigned int faults, failed_runs, findings;
+static bool was_fired; /* in the last run */
 
 /* ---- For scenarios ---- */
 
@@ -284,6 +288,8 @@ static void tell(const struct fault_site *site, unsigned int call, const struct 
 		return;
 	if (kind->how == FAULT_SHORT)
 		snprintf(how, sizeof(how), "short");
+	else if (kind->how == FAULT_ALLOCATION)
+		snprintf(how, sizeof(how), "allocation %u", kind->allocation);
 	else if (kind->error != 0)
 		snprintf(how, sizeof(how), "%s", strerrorname_np(kind->error));
 	else
@@ -305,6 +311,7 @@ static void try_fault(const struct fault_site *site, unsigned int call,
 		run_fault(site, call, kind);
 	text = wait_for(pid);
 	faults++;
+	was_fired = report->fired;
 	failed_runs += report->failed;
 	if (text)
 		tell(site, call, kind, text);
@@ -343,6 +350,18 @@ static bool find_sites(void)
 	return !text;
 }
 
+/* Each allocation within the call, until there are no more. */
+static void try_allocations(const struct fault_site *site, unsigned int call, bool every)
+{
+	unsigned int limit = every ? UINT32_MAX : ALLOCATIONS_MAX;
+	struct fault_kind kind = {.how = FAULT_ALLOCATION};
+
+	do {
+		kind.allocation++;
+		try_fault(site, call, &kind);
+	} while (was_fired && kind.allocation < limit);
+}
+
 static void try_site(const struct fault_site *site, bool every)
 {
 	const struct fault_function *function = &fault_functions[site->function];
@@ -351,7 +370,10 @@ static void try_site(const struct fault_site *site, bool every)
 
 	for (unsigned int call = 1; call <= calls; call++)
 		for (unsigned int i = 0; i < function->kinds_count; i++)
-			try_fault(site, call, &function->kinds[i]);
+			if (function->kinds[i].how == FAULT_ALLOCATION)
+				try_allocations(site, call, every);
+			else
+				try_fault(site, call, &function->kinds[i]);
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
@@ -444,5 +466,6 @@ int main(int argc, char **argv)
 	}
 	verbose = argc == 3;
 	fault_setup();
+	heap_wipe_freed();
 	return run(suffix);
 }

@@ -449,6 +449,49 @@ static const struct {
 	{0, "", REFUSAL_GIVE_UP, "HTTP 0"},
 };
 
+/* ---- Without memory ---- */
+
+static unsigned int allocations_left; /* until the one that fails */
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size)
+{
+	if (allocations_left > 0 && --allocations_left == 0)
+		return NULL;
+	return __real_malloc(size);
+}
+
+/* Whatever the parser says then, a key in JSON is not the text of it. */
+static void key_without_memory_is_none(void **state)
+{
+	static const char text[] = "{\"kty\": \"oct\", \"alg\": \"of no interest here\", "
+				   "\"k\": \"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\"}";
+	unsigned int failures = 0;
+
+	(void)state;
+	for (unsigned int n = 1;; n++) {
+		cleanup(secret_freep) struct secret *plaintext = NULL;
+		cleanup(secret_freep) struct secret *key = NULL;
+		int r;
+
+		assert_int_equal(secret_copy(text, strlen(text), &plaintext), 0);
+		allocations_left = n;
+		r = payload_read(plaintext, false, &key);
+		if (allocations_left > 0) {
+			allocations_left = 0;
+			assert_int_equal(r, 0);
+			assert_int_equal(key->size, 32);
+			break;
+		}
+		if (r != -ENOMEM)
+			fail_msg("allocation %u: %d", n, r);
+		assert_null(key);
+		failures++;
+	}
+	assert_true(failures > 10);
+}
+
 static void refusals_are_understood(void **state)
 {
 	(void)state;
@@ -705,6 +748,7 @@ static void storm_is_spread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(key_without_memory_is_none),
 		cmocka_unit_test(uris_are_checked),
 		cmocka_unit_test(uri_is_bounded),
 		cmocka_unit_test(cookies_are_read_without_a_clock),

@@ -272,6 +272,28 @@ static void refusals_leave_nothing(void **state)
 	assert_null(token);
 }
 
+/* As for each keyslot that a header of the host's marks. */
+static void a_broker_that_gave_nothing_is_asked_once(void **state)
+{
+	cleanup(config_freep) struct config *config =
+		make_config(INLINE_CA "resource = 'kbs:///a/b/c'\n");
+	struct secret *fetched = NULL, *secret = NULL;
+	int fetch_error = 0;
+	const struct provider_context context = {.config = config,
+						 .luks_uuid = uuid,
+						 .fetched = &fetched,
+						 .fetch_error = &fetch_error};
+
+	(void)state;
+	broker.error = -ENOKEY;
+	for (unsigned int i = 0; i < 3; i++) {
+		assert_int_equal(kbs_provider.unlock(&context, NULL, &secret), -ENOKEY);
+		assert_string_equal(fail_sentence(-ENOKEY), "the broker of the test refuses");
+		assert_int_equal(broker.calls, 1);
+	}
+	assert_null(secret);
+}
+
 static void missing_files_are_named(void **state)
 {
 	cleanup(config_freep) struct config *config =
@@ -314,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup(the_token_is_not_believed, set_up),
 		cmocka_unit_test_setup(initdata_names_the_instance_and_is_sent, set_up),
 		cmocka_unit_test_setup(refusals_leave_nothing, set_up),
+		cmocka_unit_test_setup(a_broker_that_gave_nothing_is_asked_once, set_up),
 		cmocka_unit_test_setup(missing_files_are_named, set_up),
 		cmocka_unit_test(providers_are_found_by_name),
 	};

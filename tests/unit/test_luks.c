@@ -384,6 +384,7 @@ static void slot_without_a_mac_is_refused(void **state)
 	"{\"type\":\"systemd-tpm2\",\"keyslots\":[\"0\"],\"tpm2-blob\":\"AAAA\",\"tpm2-pcrs\":[7],"  \
 	"\"tpm2-pcr-bank\":\"sha256\",\"tpm2-primary-alg\":\"ecc\",\"tpm2-policy-hash\":\"00\"" more \
 	"}"
+#define KBS	 "{\"type\":\"kbs\",\"keyslots\":[]}"
 #define MAC_TEXT "\"0000000000000000000000000000000000000000000000000000000000000000\""
 
 /* One defect each: where, what it becomes (NULL: removed), and words of the reason given. */
@@ -518,6 +519,10 @@ static const struct {
 	{"tokens/2/extra", "1", "member that is not known"},
 	{"tokens/1/keyslots", "[\"3\"]", "names a keyslot that does not exist"},
 	{"tokens/1/keyslots", "[\"1\",\"1\"]", "one twice"},
+	/* Attack 26: how many keyslots a boot tries. */
+	{"tokens/1", "{\"type\":\"kbs\",\"keyslots\":[\"0\",\"1\"]}", "more than one keyslot"},
+	{"tokens", "{\"0\":" KBS ",\"1\":" KBS ",\"2\":" KBS ",\"3\":" KBS ",\"4\":" KBS "}",
+	 "token 4 is one of too many of its type"},
 	{"tokens/1/type", "\"clevis\"", "type that is not known"},
 	{"tokens/1/type", "\"luks2-keyring\"", "type that is not known"},
 	{"tokens/1/type", "1", "type that is not known"},

@@ -297,7 +297,7 @@ static void report_check(struct check_report *report, uint64_t done_bytes)
 					    .total_bytes = report->total_bytes};
 	int64_t now = monotonic_ms();
 
-	if (!report->options || now < report->next_ms)
+	if (!report->options || !report->options->progress || now < report->next_ms)
 		return;
 	report->next_ms = now + 1000;
 	progress.seconds = (double)(now - report->started_ms) / 1000;

@@ -6,6 +6,13 @@
 #define TEXT_SIZE_MAX 4096 /* of an array's text that we only pass on */
 
 /*
+ * A boot tries each keyslot that a provider's token names, before any MAC is checked: so the header
+ * must not name many. cvmroot makes one token of each type, with one keyslot or none; an owner's
+ * tools may have added others of one keyslot.
+ */
+#define PROVIDER_TOKENS_MAX 4 /* of one type */
+
+/*
  * The tokens of the allow-list. The table holds every type that may be there and its members
  * besides "type" and "keyslots"; JSON_NULL stands for a text or an array of texts.
  */
@@ -19,6 +26,7 @@ struct token_type {
 	const char *name;
 	const struct token_member *members;
 	size_t members_count;
+	bool provider; /* of keys, at boot */
 };
 
 static const struct token_member cvmroot_members[] = {
@@ -53,17 +61,17 @@ static const struct token_member kbs_members[] = {
 	{"trustee.kbs.resource", JSON_STRING, false},
 };
 
-#define TOKEN_TYPE(name, members)                                                                  \
+#define TOKEN_TYPE(name, members, provider)                                                        \
 	{                                                                                          \
-		name, members, ARRAY_SIZE(members)                                                 \
+		name, members, ARRAY_SIZE(members), provider                                       \
 	}
 
 static const struct token_type token_types[] = {
-	TOKEN_TYPE(LUKS_TOKEN_TYPE, cvmroot_members),
-	TOKEN_TYPE("systemd-tpm2", tpm2_members),
-	TOKEN_TYPE("tdx-kbs", kbs_members),
-	TOKEN_TYPE("kbs", kbs_members),
-	{"systemd-recovery", NULL, 0},
+	TOKEN_TYPE(LUKS_TOKEN_TYPE, cvmroot_members, false),
+	TOKEN_TYPE("systemd-tpm2", tpm2_members, true),
+	TOKEN_TYPE("tdx-kbs", kbs_members, false),
+	TOKEN_TYPE("kbs", kbs_members, true),
+	{"systemd-recovery", NULL, 0, false},
 };
 
 #define TOKEN_MEMBERS_MAX (2 + ARRAY_SIZE(tpm2_members))
@@ -165,7 +173,20 @@ struct token_walk {
 	uint32_t keyslots; /* that exist */
 	uint32_t claimed;  /* by a token that is not the cvmroot one */
 	bool has_cvmroot;
+	unsigned int counts[ARRAY_SIZE(token_types)];
 };
+
+static int check_count(const struct token_type *type, uint32_t slots, struct luks_place place,
+		       struct token_walk *walk)
+{
+	if (!type->provider)
+		return 0;
+	if ((slots & (slots - 1)) != 0)
+		return luks_refuse(place, "names more than one keyslot");
+	if (++walk->counts[type - token_types] > PROVIDER_TOKENS_MAX)
+		return luks_refuse(place, "is one of too many of its type");
+	return 0;
+}
 
 static int check_token(struct luks_header *header, json_t *token, struct luks_place place,
 		       struct token_walk *walk)
@@ -188,7 +209,7 @@ static int check_token(struct luks_header *header, json_t *token, struct luks_pl
 		return luks_refuse(place, "marks what another token marks already");
 	if (!is_cvmroot) {
 		walk->claimed |= slots;
-		return 0;
+		return check_count(type, slots, place, walk);
 	}
 	walk->has_cvmroot = true;
 	return check_cvmroot_token(header, token, slots, place);
