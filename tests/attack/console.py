@@ -10,9 +10,10 @@ all that there is against them (see cvmroot(7)).
 
 import pathlib
 import re
+import time
 
 import disk
-from lab import Lab, converted
+from lab import Lab, converted, unit
 from machine import require
 from rows import attack
 
@@ -25,6 +26,9 @@ KEYS = (b"\n", TYPED, b"\x03", b"\x04", b"\x1b", b"\x1a", b"\x1c", b"root\n", b"
 # Magic SysRq behind a BREAK: help, terminate, kill, out of memory, kill on this console, tasks,
 # registers, remount, sync. Not crash, reset and off, which the host has buttons for.
 SYSRQ = b"heifktpus"
+TYPING = 400  # seconds, in which every boot here has ended
+WAITING, TOLD, GIVEN_UP = 5, 30, 60  # the configuration's seconds, and those of cvmroot(7)
+SLOW = 30  # what an emulated processor takes on top of these
 
 SYSTEMD = "etc/systemd/system"
 GENERATOR = "systemd/system-generators/systemd-debug-generator"
@@ -46,6 +50,26 @@ TTYPath=/dev/console
 EMERGENCY_SHELL = {**SHELL, f"{SYSTEMD}/emergency.service": RESCUE_SHELL.encode(),
                    f"{SYSTEMD}/rescue.service": RESCUE_SHELL.encode()}
 
+# As long as nobody has the console open, nothing that is typed reaches the kernel, and a Ctrl-S is
+# forgotten.
+HOLDING = "vmtest: holding"
+HELD_CONSOLE = {
+    unit("vmtest-console.service"): b"""[Unit]
+DefaultDependencies=no
+After=systemd-sysctl.service
+[Service]
+Type=exec
+ExecStart=/vmtest/guest hold
+StandardOutput=tty
+TTYPath=/dev/console
+""",
+    unit("cvmroot-boot.service.d/60-vmtest-console.conf"):
+        b"[Unit]\nWants=vmtest-console.service\nAfter=vmtest-console.service\n",
+}
+# Sorted behind what the initrd has.
+SYSRQ_ON = {"etc/sysctl.d/zzz-weakened.conf": b"kernel.sysrq = 1\n"}
+STATUS_LINES = {"etc/systemd/system.conf.d/zzz-weakened.conf": b"[Manager]\nShowStatus=yes\n"}
+
 SHELL_WORDS = " ".join((
     "rd.systemd.debug_shell=ttyS0 systemd.debug_shell=ttyS0 systemd.default_debug_tty=ttyS0",
     "rd.systemd.wants=debug-shell.service systemd.wants=debug-shell.service",
@@ -57,9 +81,10 @@ SHELL_WORDS = " ".join((
 
 
 def type_at(boot, keys=KEYS, sysrq=SYSRQ):
-    """Type all of them again and again for as long as the machine runs, or a shell answers."""
-    turn = 0
+    """Type all of them again and again until the machine is off, or a shell answers."""
+    turn, end = 0, time.monotonic() + TYPING
     while boot.run_for(0.3) and ANSWER not in boot.text():
+        require(time.monotonic() < end, f"after {TYPING} s it still runs:\n{boot.tail()}")
         boot.type(keys[turn % len(keys)])
         if sysrq and turn % 3 == 0:
             boot.command("chardev-send-break", id="serial0")
@@ -72,7 +97,7 @@ def failing(name):
     """Something is wrong as well, and time goes by: the moments at which others ask questions."""
     lab = Lab(name).make_image().make_tpm()
     disk.set_type(lab.disk, disk.DATA_TYPE)
-    lab.config += "[root]\nwait-seconds = 5\n"
+    lab.config += f"[root]\nwait-seconds = {WAITING}\n"
     return lab
 
 
@@ -83,12 +108,16 @@ def require_no_prompt(lab, sentence, words, during=type_at, **options):
     return boot
 
 
+def check_no_sysrq(boot):
+    ours = boot.text().partition("cvmroot: looking")[2]
+    require("sysrq:" not in ours, f"SysRq still works:\n{ours}")
+
+
 @attack(10, "no shell, nothing stops, off", weaken=DEBUG_SHELL, red="a shell obeys")
 def debug_shell(name):
     """Every option for a shell beside the boot, on a boot that fails, and keys typed at it."""
     boot = require_no_prompt(failing(name), r"cvmroot: .*no partition", SHELL_WORDS)
-    ours = boot.text().partition("cvmroot: looking")[2]
-    require("sysrq:" not in ours, f"SysRq still works:\n{ours}")
+    check_no_sysrq(boot)
     return "no shell, no SysRq; the failure's sentence, and the power off"
 
 
@@ -115,16 +144,37 @@ def missing_target(name):
     return "cvmroot fail in its place: its sentence, and the power off"
 
 
-# No one place keeps a stopped terminal from holding up the boot.
-@attack(10, "off within two minutes", full=True)
+@attack(10, "the kernel does not answer", weaken=SYSRQ_ON, red="SysRq still works", full=True)
+def sysrq(name):
+    """Magic SysRq alone, and of it what only prints, so that the boot comes to its own end."""
+    check_no_sysrq(require_no_prompt(failing(name), r"cvmroot: .*no partition", "", extra=HELD_CONSOLE,
+                            during=lambda boot: type_at(boot, (b"\n",), b"h")))
+    return "nothing is printed; the failure's sentence, and the power off"
+
+
+@attack(10, "off within two minutes", weaken=STATUS_LINES, red="it still runs", full=True)
 def stopped_terminal(name):
-    """Ctrl-S, again and again: what is written to the console is not taken any more."""
-    lab = failing(name)
+    """
+    Ctrl-S, again and again: what is written to the console is not taken any more. The service
+    manager would write each unit's state there, and wait; "quiet" alone would keep it from that.
+    """
+    lab, stopped = failing(name), []
+
+    def stop(boot):
+        boot.wait_text(HOLDING, 200)
+        stopped.append(time.monotonic())
+        type_at(boot, (b"\x13",), b"")
+
     before = disk.digest(lab.disk)
-    boot = lab.machine().run(300, lambda boot: type_at(boot, (b"\x13",), b""))
+    machine = lab.machine(extra=HELD_CONSOLE)
+    machine.command_line = machine.command_line.replace(" quiet ", " ")
+    boot = machine.run(300, stop)
+    seconds = time.monotonic() - stopped[0]
     require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
+    require("powers off now" not in boot.text(), f"the console was not stopped:\n{boot.tail()}")
     require(disk.digest(lab.disk) == before, "the disk was written")
-    return "off all the same"
+    require(seconds < WAITING + TOLD + GIVEN_UP + SLOW, f"off only {seconds:.0f} s after Ctrl-S")
+    return f"nothing more is printed; off {seconds:.0f} s later"
 
 
 # Where dracut's usual modules stop with a shell. An initrd that is cvmroot's alone has none of

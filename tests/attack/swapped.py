@@ -13,7 +13,7 @@ import disk
 import luks
 import rows
 from disk import MIB
-from lab import FIRST_MARKER, Lab, converted
+from lab import FIRST_MARKER, Lab, converted, released
 from machine import Drive
 from rows import attack, need
 
@@ -78,7 +78,7 @@ def provision(name):
 def provisioned_again(name):
     """A fork of provision(), which is made once for all that begin there."""
     state = artefacts.WORK / "provisioned" / "lab.pickle"
-    with artefacts.locked("vm-provisioned"):
+    with artefacts.locked("vm-provisioned"), released():
         if not state.exists():
             state.write_bytes(pickle.dumps(provision("provisioned")))
     return pickle.loads(state.read_bytes()).fork(name)

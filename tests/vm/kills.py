@@ -182,7 +182,7 @@ KILLS = (
     Kill(share(4, 6), False, RESUMED),
     Kill(share(5, 6), False, RESUMED),
     Kill(front, False, RESUMED, full=False),
-    Kill(wiping, False, RESUMED),
+    Kill(wiping, False, DONE),
     Kill(last_slots, False, DONE),
     Kill(tpm_done, False, DONE),
     Kill(opened, False, REOPENED),
