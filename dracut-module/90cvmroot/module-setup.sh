@@ -105,6 +105,11 @@ cvmroot_wants_network() {
     [[ -e $config ]] && cvmroot check-config --needs-network "$config" > /dev/null 2>&1
 }
 
+# A configuration that is not here yet may be appended later, and ask for a broker.
+cvmroot_forbids_network() {
+    [[ ${cvmroot_network-auto} == no || -e "${dracutsysrootdir-}/etc/cvmroot/cvmroot.toml" ]]
+}
+
 # called by dracut
 install() {
     cvmroot_install_program
@@ -118,7 +123,7 @@ install() {
     if cvmroot_wants_network; then
         inst_simple "$moddir/initdata.conf" /etc/modules-load.d/cvmroot-initdata.conf
         cvmroot_install_network
-    else
+    elif cvmroot_forbids_network; then
         inst_simple "$moddir/no-network.conf" \
             /etc/systemd/system/cvmroot-boot.service.d/90-cvmroot.conf
     fi
@@ -163,17 +168,23 @@ cvmroot_install_units() {
         "$systemdsystemunitdir"/blockdev@.target
 
     inst_simple "$moddir/sysroot.mount" /etc/systemd/system/sysroot.mount
-    inst_simple "$moddir/sys-kernel-config.mount" /etc/systemd/system/sys-kernel-config.mount
+    for unit in sys-kernel-config.mount cvmroot-efivars.service; do
+        inst_simple "$moddir/$unit" "/etc/systemd/system/$unit"
+    done
     inst_simple "$moddir/switch-root.conf" \
         /etc/systemd/system/initrd-switch-root.service.d/90-cvmroot.conf
-    # Sorted behind what generators write.
+    # Sorted behind what generators write, and what the distribution has.
     inst_simple "$moddir/dev-mapper-timeout.conf" \
         /etc/systemd/system/dev-mapper-root.device.d/zz-cvmroot.conf
     inst_simple "$moddir/root-device.conf" \
         /etc/systemd/system/initrd-root-device.target.d/90-cvmroot.conf
     inst_simple "$moddir/modules-load.conf" /etc/modules-load.d/cvmroot.conf
-    inst_simple "$moddir/sysctl.conf" /etc/sysctl.d/99-cvmroot.conf
-    inst_simple "$moddir/system.conf" /etc/systemd/system.conf.d/90-cvmroot.conf
+    inst_simple "$moddir/sysctl.conf" /etc/sysctl.d/zz-cvmroot.conf
+    inst_simple "$moddir/system.conf" /etc/systemd/system.conf.d/zz-cvmroot.conf
+    # CrashReboot= is the older name; the newer one is not known before 256.
+    if grep -qs CrashAction "${dracutsysrootdir-}$systemdutildir/systemd"; then
+        echo "CrashAction=reboot" >> "$initdir/etc/systemd/system.conf.d/zz-cvmroot.conf"
+    fi
 
     for unit in initrd-root-device.target initrd-root-fs.target; do
         mkdir -p "$etc/$unit.requires"
@@ -207,6 +218,7 @@ cvmroot_install_udev() {
     inst_rules 10-dm.rules 13-dm-disk.rules 55-dm.rules 60-persistent-storage-dm.rules \
         95-dm-notify.rules
     inst_simple "$moddir/11-cvmroot.rules" /etc/udev/rules.d/11-cvmroot.rules
+    inst_simple "$moddir/99-cvmroot.rules" /etc/udev/rules.d/99-cvmroot.rules
 }
 
 # systemd-networkd by itself: dracut's module of that name comes with shell hooks, and is a package

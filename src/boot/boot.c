@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/uevent.h"
 #include "boot/context.h"
+#include "boot/efi_options.h"
 #include "boot/state.h"
 
 #include <string.h>
@@ -364,6 +365,8 @@ static int prepare(struct boot *boot)
 		r = boot_bind_initdata(boot);
 	if (r < 0)
 		return r;
+	/* Again: the TPM may have taken its time, and initdata may allow the partition more. */
+	boot_progress_state(boot, BOOT_WAITING);
 	return partition_find(boot->config->partition, boot->config->wait_seconds,
 			      &boot->partition);
 }
@@ -372,8 +375,10 @@ static int boot_steps(struct boot *boot)
 {
 	cleanup(root_done) struct root root = {};
 	enum boot_action action;
-	int r = prepare(boot);
+	int r = efi_options_refuse();
 
+	if (r == 0)
+		r = prepare(boot);
 	if (r < 0)
 		return r;
 	r = decide(boot, &action);

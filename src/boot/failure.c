@@ -2,7 +2,6 @@
 #include "boot/failure.h"
 
 #include "base/error.h"
-#include "base/log.h"
 #include "boot/console.h"
 #include "measure/measure.h"
 #include "tpm/tpm.h"
@@ -23,13 +22,13 @@ static void measure_failure(void)
 	if (r == 0 || r == -ENODEV)
 		r = measure_open(tpm, NULL, &measure);
 	if (r < 0) {
-		log_error("the TPM does not measure the failure: %s", fail_sentence(r));
+		console_line("cvmroot: the TPM does not measure the failure: %s", fail_sentence(r));
 		r = measure_open(NULL, NULL, &measure);
 	}
 	if (r == 0)
 		r = measure_word(measure, WORD_FAILED, NULL);
 	if (r < 0)
-		log_error("the failure could not be measured: %s", fail_sentence(r));
+		console_line("cvmroot: the failure could not be measured: %s", fail_sentence(r));
 }
 
 static void print_and_go(bool restart, const char *sentence)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/error.h"
-#include "base/log.h"
 #include "boot/failure.h"
 #include "cli/verbs.h"
 
@@ -17,7 +16,6 @@ static int run(int argc, char **argv)
 	r = verb_require_initrd(&verb_fail);
 	if (r < 0)
 		return r;
-	log_error("%s", argv[optind]);
 	/* A configuration that cannot be read must not keep the machine up. */
 	(void)config_load(CONFIG_PATH, &config);
 	failure_end(config ? config->failure_action : FAILURE_POWEROFF, argv[optind]);

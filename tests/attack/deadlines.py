@@ -78,7 +78,7 @@ def silent_tpm(name):
 
 
 @attack(10, "the initrd starts again", full=True,
-        weaken={"etc/systemd/system.conf.d/90-cvmroot.conf": b"[Manager]\n"}, red="no power-off")
+        weaken={"etc/systemd/system.conf.d/zz-cvmroot.conf": b"[Manager]\n"}, red="no power-off")
 def crashed_manager(name):
     """The service manager crashes: by itself it would stand still."""
     lab = converted(name)

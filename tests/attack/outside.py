@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""Row 14: what the host gives by SMBIOS and fw_cfg configures nothing in the initrd."""
+"""
+Row 14: what the host gives by SMBIOS and fw_cfg configures nothing in the initrd, and what it gives
+by variables of the firmware is refused.
+"""
 
 import base64
+import struct
+import uuid
 
+import disk
 from boots import LOG
 from lab import converted
-from machine import require
+from machine import OVMF, require
 from rows import attack
 
 MARK = "by-the-host"
@@ -78,3 +84,46 @@ def credentials_for_units(name):
         weaken={"etc/systemd/system/service.d/91-cvmroot.conf": b""})
 def credentials_for_services(name):
     return tell(name)
+
+
+SYSTEMD_VENDOR = uuid.UUID("8cf2644b-4b0b-428f-9387-6d876050dc67")
+VARIABLE_IN_USE, RUNTIME_AND_LASTING, ADDED = 0x55AA, 7, 0x3F
+VARIABLE_HEADER = struct.Struct("<HBxIQ16xIII16s")
+
+
+def with_variable(store, name, value):
+    """The variables of OVMF (an authenticated store) with one more."""
+    # Behind the head of the volume, whose size it holds, and that of the store.
+    place = struct.unpack_from("<H", store, 48)[0] + 28
+    while struct.unpack_from("<H", store, place)[0] == VARIABLE_IN_USE:
+        sizes = VARIABLE_HEADER.unpack_from(store, place)[5:7]
+        place = (place + VARIABLE_HEADER.size + sum(sizes) + 3) & ~3
+    name, value = (f"{text}\0".encode("utf-16-le") for text in (name, value))
+    record = VARIABLE_HEADER.pack(VARIABLE_IN_USE, ADDED, RUNTIME_AND_LASTING, 0, 0, len(name),
+                                  len(value), SYSTEMD_VENDOR.bytes_le) + name + value
+    require(set(store[place:place + len(record)]) == {0xFF}, "no room for a variable")
+    return store[:place] + record + store[place + len(record):]
+
+
+def run_with_variables(lab, variables):
+    machine = lab.machine()
+    machine.firmware = True
+    (machine.folder / "vars.fd").write_bytes(variables)
+    boot = machine.run(600)
+    require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
+    return boot
+
+
+@attack(14, "refused", weaken="efi-options", red="the root was booted", full=True)
+def efi_options(name):
+    """systemd's command line in a variable of the firmware; without it the same machine boots."""
+    lab = converted(name)
+    ours = (OVMF / "OVMF_VARS_4M.fd").read_bytes()
+    boot = run_with_variables(lab, ours)
+    require("end" in boot.results(), f"the root's program did not run:\n{boot.tail()}")
+    before = disk.digest(lab.disk)
+    boot = run_with_variables(lab, with_variable(ours, "SystemdOptions", "systemd.run=/bin/sh"))
+    require("end" not in boot.results(), "the root was booted")
+    lab.require_sentence(boot, "cvmroot: the EFI variable SystemdOptions is set")
+    require(disk.digest(lab.disk) == before, "the disk was written")
+    return "the variable is named, and the power off"

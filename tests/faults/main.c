@@ -24,8 +24,11 @@
 #define EVERY_CALL     "-every-call"
 #define RUN_SECONDS    60
 #define FINDINGS_SHOWN 40
-/* Of one call, without "-every-call". */
-#define ALLOCATIONS_MAX 40
+/*
+ * Of one call, without "-every-call": jansson 2.14 itself does not survive each later one, or keeps
+ * silent about it. What json_parse() makes of them is in tests/unit/test_broker_pure.c.
+ */
+#define ALLOCATIONS_MAX 1
 
 /* Only there with the sanitizer. */
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));

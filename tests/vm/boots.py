@@ -120,6 +120,15 @@ def two_disks(name):
 
 
 @scenario(full=True)
+def tpm_of_tss(name):
+    """Debian's rule gives the TPM to a user of its own, where dracut has put it in."""
+    rule = b'KERNEL=="tpm[0-9]*|tpmrm[0-9]*", MODE="0660", OWNER="100", GROUP="100"\n'
+    lab = converted(name)
+    boot = lab.boot([f"file={STATUS}"], extra={"etc/udev/rules.d/60-tpm-udev.rules": rule})
+    require(json.loads(boot.results()["file=" + STATUS])["root"] == "reopened", "not reopened")
+
+
+@scenario(full=True)
 def measured_elsewhere(name):
     """Each event in the register that the configuration names, in the first boot and later."""
     lab = Lab(name).make_image().make_tpm()

@@ -101,11 +101,11 @@ class Drive:
 
 class Machine:
     """
-    A virtual machine in @folder: drives, a vTPM or none, and either a kernel with an initrd or
-    firmware that boots the first drive. With @secure_boot the firmware starts only programs that
-    are signed with the key of Debian's test firmware (SNAKEOIL_KEY). With @network it has a card,
-    and the host's loopback is at 10.0.2.2; a text is further options of QEMU's user network.
-    @options are QEMU's, as they are.
+    A virtual machine in @folder: drives, a vTPM or none, and either a kernel with an initrd,
+    firmware that boots the first drive, or firmware that boots the kernel. With @secure_boot the
+    firmware starts only programs that are signed with the key of Debian's test firmware
+    (SNAKEOIL_KEY). With @network it has a card, and the host's loopback is at 10.0.2.2; a text is
+    further options of QEMU's user network. @options are QEMU's, as they are.
     """
 
     def __init__(self, folder, drives, tpm=None, kernel=None, initrd=None, command_line="",
@@ -131,9 +131,10 @@ class Machine:
         return f",{self.network}" if isinstance(self.network, str) else ""
 
     def firmware_options(self):
+        kernel = ["-kernel", self.kernel, "-initrd", self.initrd, "-append",
+                  f"console=ttyS0,115200 {self.command_line}"] if self.kernel else []
         if not self.firmware:
-            return ["-kernel", self.kernel, "-initrd", self.initrd, "-append",
-                    f"console=ttyS0,115200 {self.command_line}"]
+            return kernel
         variables = self.folder / "vars.fd"
         kind = ".snakeoil.fd" if self.secure_boot else ".fd"
         if not variables.exists():
@@ -141,7 +142,8 @@ class Machine:
         code = OVMF / ("OVMF_CODE_4M" + (".secboot.fd" if self.secure_boot else ".fd"))
         # The guest must not change the variables behind the firmware's back.
         secure = ["-global", "driver=cfi.pflash01,property=secure,value=on"]
-        return ["-drive", f"if=pflash,format=raw,readonly=on,file={code}",
+        return [*kernel,
+                "-drive", f"if=pflash,format=raw,readonly=on,file={code}",
                 "-drive", f"if=pflash,format=raw,file={variables}",
                 *(secure if self.secure_boot else [])]
 
