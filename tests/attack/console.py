@@ -166,8 +166,9 @@ def missing_target(name):
 @attack(10, "the kernel does not answer", weaken=SYSRQ_ON, red="SysRq still works", full=True)
 def sysrq(name):
     """Magic SysRq alone, and of it what only prints, so that the boot comes to its own end."""
-    check_no_sysrq(require_no_prompt(failing(name), r"cvmroot: .*no partition", "", extra=HELD_CONSOLE,
-                            during=lambda boot: type_at(boot, (b"\n",), b"h")))
+    boot = require_no_prompt(failing(name), r"cvmroot: .*no partition", "", extra=HELD_CONSOLE,
+                             during=lambda boot: type_at(boot, (b"\n",), b"h"))
+    check_no_sysrq(boot)
     return "nothing is printed; the failure's sentence, and the power off"
 
 
