@@ -199,9 +199,20 @@ def stopped_terminal(name):
 
 # Where dracut's usual modules stop with a shell. An initrd that is cvmroot's alone has none of
 # these hooks, and no shell.
-BREAKPOINTS = ("cmdline", "pre-udev", "pre-trigger", "initqueue", "pre-mount", "mount", "pre-pivot",
-               "cleanup")
+BEHIND_MOUNT = ("mount", "pre-pivot", "cleanup")
+BREAKPOINTS = ("cmdline", "pre-udev", "pre-trigger", "initqueue", "pre-mount", *BEHIND_MOUNT)
+SHELL_REFUSED = r"cvmroot: .*would have offered a shell"
 DRACUT = "dracut-emergency.service"
+
+
+def check_ended(lab, words):
+    """As a refusal, but that the root is mounted by then, which writes to the disk."""
+    boot = lab.machine(words=words).run(300, type_at)
+    require(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
+    require("end" not in boot.results(), "the root was booted")
+    lab.require_sentence(boot, SHELL_REFUSED)
+    found = PROMPT.search(boot.text())
+    require(not found, f"the console offers {found!r}:\n{boot.tail()}")
 
 
 def break_at(place):
@@ -209,8 +220,11 @@ def break_at(place):
     def attempt(name):
         lab = converted(name)
         lab.shell = True
-        require_no_prompt(lab, r"cvmroot: .*would have offered a shell",
-                          f"rd.break={place} rd.shell=1 rd.emergency=shell")
+        words = f"rd.break={place} rd.shell=1 rd.emergency=shell"
+        if place in BEHIND_MOUNT:
+            check_ended(lab, words)
+        else:
+            require_no_prompt(lab, SHELL_REFUSED, words)
         return "cvmroot fail in the place of the shell: its sentence, and the power off"
     attempt.__name__ = f"break_{place}"
     attack(10, "no shell, off", red="a shell obeys", full=True,
