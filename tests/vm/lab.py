@@ -100,6 +100,9 @@ class Lab:
 
     def make_image(self, content=12 * MIB, size=40 * MIB, tail=disk.TAIL, behind=MIB,
                    block_size=4096):
+        # Of a fork these are still the first lab's, which others read.
+        self.filesystem = self.folder / "image.fs"
+        self.manifest = self.folder / "root.manifest"
         tree = self.folder / "tree"
         disk.write_tree(tree, artefacts.GUEST, content, self.seed)
         self.hashes = disk.tree_hashes(tree)
