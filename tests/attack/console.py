@@ -140,27 +140,27 @@ def debug_shell(name):
     return "no shell, no SysRq; the failure's sentence, and the power off"
 
 
+def refuse_target(name, words):
+    """Of a boot into another target than the initrd's there is only cvmroot's own end."""
+    require_no_prompt(failing(name), r"cvmroot: .*would have offered a shell", words)
+    return "cvmroot fail in its place: its sentence, and the power off"
+
+
 @attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys")
 def emergency_target(name):
     """The initrd's own target of last resort, in the place of the boot."""
-    require_no_prompt(failing(name), r"cvmroot: .*would have offered a shell",
-                      "rd.systemd.unit=emergency.target SYSTEMD_SULOGIN_FORCE=1")
-    return "cvmroot fail in its place: its sentence, and the power off"
+    return refuse_target(name, "rd.systemd.unit=emergency.target SYSTEMD_SULOGIN_FORCE=1")
 
 
 @attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys", full=True)
 def rescue_target(name):
-    require_no_prompt(failing(name), r"cvmroot: .*would have offered a shell",
-                      "rd.systemd.unit=rescue.target")
-    return "cvmroot fail in its place: its sentence, and the power off"
+    return refuse_target(name, "rd.systemd.unit=rescue.target")
 
 
 @attack(10, "no shell, off", weaken=EMERGENCY_SHELL, red="a shell obeys", full=True)
 def missing_target(name):
     """systemd's answer to a target that is not there is rescue.target."""
-    require_no_prompt(failing(name), r"cvmroot: .*would have offered a shell",
-                      "rd.systemd.unit=not-there.target")
-    return "cvmroot fail in its place: its sentence, and the power off"
+    return refuse_target(name, "rd.systemd.unit=not-there.target")
 
 
 @attack(10, "the kernel does not answer", weaken=SYSRQ_ON, red="SysRq still works", full=True)

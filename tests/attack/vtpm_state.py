@@ -15,7 +15,7 @@ import artefacts
 import disk
 import luks
 from boots import LOG
-from lab import PCRS, STUB, STUB_UNIT, Lab, blob_file, converted, stub_overlay, unit
+from lab import PCRS, STUB, STUB_UNIT, Lab, blob_file, converted, released, stub_overlay, unit
 from machine import require
 from rows import attack
 from signed import PUBLIC_KEY, make_key
@@ -31,13 +31,11 @@ def forged():
     """
     folder = artefacts.WORK / "forged"
     state = folder / "lab.pickle"
-    with artefacts.locked("vm-forged"):
+    with artefacts.locked("vm-forged"), released():
         if not state.exists():
             lab = converted("forged")
             lab.forget_record()
-            program, artefacts.PROGRAM = artefacts.PROGRAM, None
             lab.make_image().boot()
-            artefacts.PROGRAM = program
             lab.slot_secret, lab.volume_key = lab.recover_keys()
             state.write_bytes(pickle.dumps(lab))
     return pickle.loads(state.read_bytes())

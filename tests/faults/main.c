@@ -301,6 +301,16 @@ static void tell(const struct fault_site *site, unsigned int call, const struct 
 	       name_of_address(site->caller), call, site->calls, how, text);
 }
 
+/* A run without a fault: what went wrong, or NULL. */
+static const char *run_in_child(int (*run)(void), const char *when)
+{
+	pid_t pid = start_child();
+
+	if (pid == 0)
+		run_alone(run, when);
+	return wait_for(pid);
+}
+
 static void try_fault(const struct fault_site *site, unsigned int call,
 		      const struct fault_kind *kind)
 {
@@ -322,10 +332,7 @@ static void try_fault(const struct fault_site *site, unsigned int call,
 		return;
 	if (scenario->between)
 		scenario->between();
-	pid = start_child();
-	if (pid == 0)
-		run_alone(scenario->again, "afterwards");
-	text = wait_for(pid);
+	text = run_in_child(scenario->again, "afterwards");
 	if (text)
 		tell(site, call, kind, text);
 }
@@ -340,14 +347,10 @@ static int record(void)
 static bool find_sites(void)
 {
 	const char *text;
-	pid_t pid;
 
 	if (scenario->reset)
 		scenario->reset();
-	pid = start_child();
-	if (pid == 0)
-		run_alone(record, "without a fault");
-	text = wait_for(pid);
+	text = run_in_child(record, "without a fault");
 	if (text)
 		printf("%s\n", text);
 	return !text;

@@ -376,30 +376,18 @@ static void free_manifest(void)
 /* Room is not set aside, and direct I/O not used, where that is not possible. */
 #define CONVERT_SURVIVES " mlock fallocate64 "
 
-static const struct scenario convert_fresh = {.name = "convert",
-					      .set_up = set_up_alone,
-					      .reset = reset_fresh,
-					      .run = run_convert,
-					      .tear_down = free_manifest,
-					      .again = run_convert,
-					      .survives = CONVERT_SURVIVES,
-					      .every = 100};
-static const struct scenario convert_crew = {.name = "convert-crew",
-					     .set_up = set_up_crew,
-					     .reset = reset_fresh,
-					     .run = run_convert,
-					     .tear_down = free_manifest,
-					     .again = run_convert,
-					     .survives = CONVERT_SURVIVES,
-					     .every = 100};
-static const struct scenario convert_resume = {.name = "convert-resume",
-					       .set_up = set_up_alone,
-					       .reset = reset_cut,
-					       .run = run_convert,
-					       .tear_down = free_manifest,
-					       .again = run_convert,
-					       .survives = CONVERT_SURVIVES,
-					       .every = 100};
+#define CONVERT_SCENARIO(name_, set_up_, reset_)                                                   \
+	{                                                                                          \
+		.name = name_, .set_up = set_up_, .reset = reset_, .run = run_convert,             \
+		.tear_down = free_manifest, .again = run_convert, .survives = CONVERT_SURVIVES,    \
+		.every = 100                                                                       \
+	}
+
+static const struct scenario convert_fresh = CONVERT_SCENARIO("convert", set_up_alone, reset_fresh);
+static const struct scenario convert_crew =
+	CONVERT_SCENARIO("convert-crew", set_up_crew, reset_fresh);
+static const struct scenario convert_resume =
+	CONVERT_SCENARIO("convert-resume", set_up_alone, reset_cut);
 
 const struct scenario *const scenarios_disk[] = {
 	&manifest_make_faults, &luks_make,	&luks_open, &convert_fresh,
