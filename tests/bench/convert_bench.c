@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 /*
- * The part of tests/bench that runs the converter.
+ * The part of tests/bench/convert.py that runs the converter.
  *
- *	convert_bench manifest IMAGE MANIFEST THREADS    make the manifest (used bytes, not seconds)
- *	convert_bench verify IMAGE MANIFEST THREADS      the check before the first write
- *	convert_bench convert IMAGE MANIFEST THREADS     all of the conversion
- *	convert_bench copy IMAGE MANIFEST THREADS        the device's limit: read and write, only
- *that
+ *	convert_bench manifest IMAGE MANIFEST THREADS  make the manifest (used bytes, not seconds)
+ *	convert_bench verify IMAGE MANIFEST THREADS    the check before the first write
+ *	convert_bench convert IMAGE MANIFEST THREADS   all of the conversion
+ *	convert_bench copy IMAGE MANIFEST THREADS      the device's limit: only read and write
  *
  * Prints seconds and peak memory in KiB.
  */

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""The part of tests/bench that fetches from a broker; see there. The broker runs in this process,
-so that its own time is known: it is taken off the wall time of each exchange."""
+"""
+One "cvmroot fetch" after the other against the reference broker, over TLS on the loopback, with the
+build of the suite broker (build-sample, beside the build folder). The broker runs in this process,
+so that its own time is known: it is taken off the wall time of each exchange. The last line gives
+the medians.
+"""
 
-import argparse
 import pathlib
 import secrets
 import selectors
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from figures import ROOT, Figures
+
 sys.path.insert(0, str(ROOT / "tests" / "broker"))
 
 # pylint: disable=wrong-import-position
@@ -23,6 +26,7 @@ import pki
 import resources
 import server
 
+HELP = "an exchange with a key broker"
 BUDGET = {"requests": 3, "cpu_ms": 20, "wall_ms": 30, "rss_mib": 16}
 CONNECT = 1  # round trips of TCP
 
@@ -79,7 +83,7 @@ class Bench:
     def __init__(self, arguments, folder, running):
         build = pathlib.Path(arguments.build)
         self.program = build.parent / "build-sample" / "src" / "cli" / "cvmroot"
-        self.launcher = build / "tests" / "bench.d" / "measure"
+        self.launcher = build / "tests" / "bench" / "measure"
         self.folder, self.running = folder, running
         self.secret = secrets.token_bytes(32)
         name = resources.resource_name(["default", "luks", "root"])
@@ -97,19 +101,16 @@ class Bench:
             sys.exit(f"the exchange failed: {result.stderr.decode()}")
         return [int(word) for word in figures.read_text().split()]
 
-    def measure(self, runs):
-        figures = {"wall": [], "server": [], "beside": [], "cpu": [], "rss": [], "requests": [],
-                   "connections": []}
-        for _ in range(runs):
-            self.watch.reset()
-            wall, cpu, rss = self.fetch(self.running.port)
-            own = self.watch.seconds * 1000
-            for key, value in (("wall", wall / 1000), ("server", own),
-                               ("beside", wall / 1000 - own), ("cpu", cpu / 1000),
-                               ("rss", rss / 1024), ("requests", self.watch.requests),
-                               ("connections", len(self.watch.connections))):
-                figures[key].append(value)
-        return figures
+    def measure(self, figures):
+        self.watch.reset()
+        wall, cpu, rss = self.fetch(self.running.port)
+        own = self.watch.seconds * 1000
+        for figure, value in (("wall time, ms", wall / 1000), ("broker's own time, ms", own),
+                              ("wall time without it, ms", wall / 1000 - own),
+                              ("CPU time, ms", cpu / 1000), ("peak memory, MiB", rss / 1024),
+                              ("requests", self.watch.requests),
+                              ("connections", len(self.watch.connections))):
+            figures.add("cvmroot fetch", figure, value)
 
     def round_trips(self):
         relay = Relay(self.running.port)
@@ -118,34 +119,8 @@ class Bench:
         return CONNECT + relay.turns
 
 
-def line(name, values, unit):
-    print(f"  {name:<34} median {statistics.median(values):8.2f} {unit:<3}  "
-          f"min {min(values):8.2f}   max {max(values):8.2f}")
-
-
-def report(figures, round_trips):
-    line("wall time", figures["wall"], "ms")
-    line("broker's own time", figures["server"], "ms")
-    line("wall time without it", figures["beside"], "ms")
-    line("CPU time of the client", figures["cpu"], "ms")
-    line("peak memory of the client", figures["rss"], "MiB")
-    print(f"  {round_trips} round trips: TCP, TLS and each request; "
-          f"{max(figures['connections'])} connection")
-    middle = {"requests": max(figures["requests"]), "cpu_ms": statistics.median(figures["cpu"]),
-              "wall_ms": statistics.median(figures["beside"]),
-              "rss_mib": statistics.median(figures["rss"])}
-    for name, most in BUDGET.items():
-        if middle[name] > most:
-            print(f"over budget: {name} {middle[name]:.1f}, at most {most}")
-    print(f"broker requests={middle['requests']} cpu_ms={middle['cpu_ms']:.1f} "
-          f"wall_ms={middle['wall_ms']:.1f} rss_mib={middle['rss_mib']:.1f}")
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--build", default=str(ROOT / "build"))
-    arguments = parser.parse_args()
+def measure(arguments):
+    figures = Figures("broker")
     with tempfile.TemporaryDirectory(prefix="cvmroot-bench-") as name:
         folder = pathlib.Path(name)
         pki.make(folder / "pki")
@@ -154,9 +129,14 @@ def main():
         with harness.Running(tls=tls) as running:
             bench = Bench(arguments, folder, running)
             bench.fetch(running.port)
-            figures = bench.measure(arguments.runs)
-            report(figures, bench.round_trips())
-    return 0
+            for _ in range(arguments.runs):
+                bench.measure(figures)
+            figures.note(f"{bench.round_trips()} round trips: TCP, TLS and each request")
+    for name, figure in (("requests", "requests"), ("cpu_ms", "CPU time, ms"),
+                         ("wall_ms", "wall time without it, ms"), ("rss_mib", "peak memory, MiB")):
+        figures.reach(name, figures.median("cvmroot fetch", figure), BUDGET[name])
+    return figures
 
 
-sys.exit(main())
+def add_options(parser):
+    parser.add_argument("--runs", type=int, default=20)
