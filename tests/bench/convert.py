@@ -133,4 +133,5 @@ def add_options(parser):
     parser.add_argument("--size", type=size, default=2048 * MIB, help="of the file system: 2G")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--dir", action="append", help="folder to work in; may be repeated")
-    parser.add_argument("--threads", type=int, default=0, help="0: as many as the converter chooses")
+    parser.add_argument("--threads", type=int, default=0,
+                        help="0: as many as the converter chooses")

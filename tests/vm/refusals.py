@@ -140,7 +140,8 @@ def failed_event(name):
     disk.format_foreign(lab.disk, luks.uuid(lab.disk), "cvmroot")
     # In a PID namespace of its own the program's power-off ends only itself.
     extra = {"etc/systemd/system/cvmroot-boot.service.d/60-vmtest.conf":
-             b"[Service]\nRestrictNamespaces=no\nExecStart=\nExecStart=/vmtest/guest \"ends=/usr/bin/cvmroot boot\" "
+             b"[Service]\nRestrictNamespaces=no\nExecStart=\n"
+             b"ExecStart=/vmtest/guest \"ends=/usr/bin/cvmroot boot\" "
              b"pcr=15 file=/run/log/systemd/tpm2-measure.log poweroff\n"}
     results = lab.machine(extra=extra).run().results()
     require(results.get("ends=/usr/bin/cvmroot boot") == b"signal 2",
