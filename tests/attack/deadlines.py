@@ -44,12 +44,12 @@ def give_up(machine, seconds, during=None):
 
 @attack(10, "off after five minutes", weaken=FOR_EVER, red="it still runs", full=True)
 def withheld_disk(name):
-    """The disk takes the first bytes of the conversion, and then answers no more."""
+    """The disk takes the first bytes that are written, and then answers no more."""
     lab, begun = Lab(name).make_image().make_tpm(), []
     lab.config += f"[root]\nwait-seconds = {WAITING}\n"
 
     def wait_begin(boot):
-        boot.wait_text("cvmroot: encrypting", 200)
+        boot.wait_text("verifying the root file system: 100 %", 200)
         begun.append(time.monotonic())
 
     boot = give_up(lab.machine(drives=[Drive(lab.disk, bytes_per_second=1)]),

@@ -505,12 +505,21 @@ static void order_program(const char *name, const char *words)
 	free(data);
 }
 
-/* Only a process that is still there is worth a result. */
+static struct {
+	uint64_t flags[1 << 16];
+	char text[1 << 20];
+} page_list;
+
+/*
+ * Only a process that is still there is worth a result. Where the pages are listed next, the list
+ * must have its own before: it would else take just those that the process has given back.
+ */
 static void order_gone(const char *name, const char *words)
 {
 	time_t end = time(NULL) + 5 * WAIT_SECONDS;
 	char pid[32];
 
+	memset(&page_list, 0xff, sizeof(page_list));
 	while (find_process(words, pid)) {
 		if (time(NULL) >= end) {
 			send_text(name, "still there, as %s", pid);
@@ -546,28 +555,28 @@ static void order_plant(const char *name, const char *text)
 
 static void order_pages(const char *name)
 {
-	static uint64_t flags[1 << 16];
-	uint64_t last = UINT64_MAX;
-	char *text = NULL;
+	uint64_t last = UINT64_MAX, *flags = page_list.flags;
 	size_t size = 0, frame = 0;
-	FILE *stream = open_memstream(&text, &size);
 	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 	ssize_t n = -1;
 
-	while (fd >= 0 && stream && (n = read(fd, flags, sizeof(flags))) > 0)
+	while (fd >= 0 && (n = read(fd, flags, sizeof(page_list.flags))) > 0)
 		for (size_t i = 0; i < (size_t)n / sizeof(flags[0]); i++, frame++) {
-			if ((flags[i] & PAGE_FLAGS) == last)
+			if ((flags[i] & PAGE_FLAGS) == last || size >= sizeof(page_list.text))
 				continue;
 			last = flags[i] & PAGE_FLAGS;
-			fprintf(stream, "%zx %llx\n", frame, (unsigned long long)last);
+			size += (size_t)snprintf(page_list.text + size,
+						 sizeof(page_list.text) - size, "%zx %llx\n", frame,
+						 (unsigned long long)last);
 		}
 	if (fd >= 0)
 		close(fd);
-	if (n < 0 || !stream || fclose(stream) != 0)
+	if (n == 0 && size >= sizeof(page_list.text))
+		errno = ENOBUFS;
+	if (n != 0 || size >= sizeof(page_list.text))
 		send_error(name);
 	else
-		send_result(name, text, size);
-	free(text);
+		send_result(name, page_list.text, size);
 }
 
 /* What was sent is then with the host, and the console says that it is. */
