@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """
-Row 14: what the host gives by SMBIOS and fw_cfg configures nothing in the initrd, and what it gives
-by variables of the firmware is refused.
+Row 14: what the host gives by SMBIOS, fw_cfg and the ESP configures nothing in the initrd, and what
+it gives by variables of the firmware is refused.
 """
 
 import base64
 import struct
+import subprocess
 import uuid
 
 import disk
@@ -84,6 +85,34 @@ def credentials_for_units(name):
         weaken={"etc/systemd/system/service.d/91-cvmroot.conf": b""})
 def credentials_for_services(name):
     return tell(name)
+
+
+def stub_folder():
+    """
+    The files that systemd-stub makes of /loader/credentials/ and of the folder beside the UKI. The
+    service manager takes them for encrypted, also on a confidential machine. There is a key for
+    that which everybody has; whoever forgets to encrypt has them plain.
+    """
+    files = {}
+    for name, text in CREDENTIALS.items():
+        sealed = subprocess.run(["systemd-creds", "encrypt", "--with-key=tpm2-absent",
+                                 f"--name={name}", "-", "-"], input=text.encode(), check=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        files[f".extra/global_credentials/{name}.cred"] = text.encode()
+        files[f".extra/credentials/{name}.cred"] = sealed
+    return files
+
+
+# Here a TPM does not count, and no firmware says that Secure Boot is on: the key is accepted. In a
+# baked image PCR 12 would have changed, and nothing be unsealed. What configures machines by a
+# metadata service (cloud-init and the like) is no program of the initrd.
+@attack(14, "nothing changes", red="the host (wrote a file|set a kernel variable)", full=True,
+        weaken={"etc/systemd/system/service.d/91-cvmroot.conf": b""})
+def credentials_of_the_esp(name):
+    lab = converted(name)
+    orders = [f"file={MARK_FILE}", f"file={HOSTNAME}", f"file={LOG}"]
+    check_untouched(lab.boot(orders, extra=stub_folder()), lab)
+    return "no unit, no file, no kernel variable; the same configuration"
 
 
 SYSTEMD_VENDOR = uuid.UUID("8cf2644b-4b0b-428f-9387-6d876050dc67")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""Rows 15, 21, 26: disks that the host has prepared, and a machine whose key is a broker's."""
+"""Rows 8, 15, 21, 26: disks that the host has prepared, and a machine whose key is a broker's."""
 
 import base64
+import copy
 import os
 import subprocess
 
@@ -9,6 +10,28 @@ import disk
 import luks
 from confined import Image, guest, loop_device
 from rows import attack, need, program
+
+
+# ---- 8 ----
+
+@attack(8, "refused", weaken="header-mac", red="the root was unlocked")
+def later_epoch(name):
+    """
+    An older volume says that it is of the epoch that a verifier expects. No TPM remembers one here;
+    who refuses is the MAC. An epoch that is authentic, but old, is old_epoch().
+    """
+    with guest(name) as place:
+        image = Image(place)
+        image.configure(place.broker())
+        image.unlocked(image.boot())
+
+        def set_epoch(metadata):
+            token = luks.token(metadata, "cvmroot")
+            token["epoch"] = str(int(token["epoch"]) + 1)
+
+        luks.rewrite(image.disk, set_epoch)
+        image.refused(image.boot(), r"the MAC of keyslot 0 does not hold")
+        return place.said
 
 
 # ---- 15 ----
@@ -153,3 +176,66 @@ def kdf_costs(name):
             image.refused(image.boot(deadline=5), sentence)
             need(len(broker.log()) == asked, "the broker was asked first")
         return place.said
+
+
+FIRST_AREA, AREA_SIZE = 32768, 258048
+BROKEN_KEYSLOTS = 20  # more do not fit into the JSON
+
+
+def add_keyslots(count, tokens):
+    """
+    A change of the header: so many keyslots more, which no secret opens, and tokens for the lists
+    of keyslots that tokens() makes of all their numbers, that of the good one last.
+    """
+    def change(metadata):
+        for number in range(1, count + 1):
+            slot = copy.deepcopy(metadata["keyslots"]["0"])
+            slot["area"]["offset"] = str(FIRST_AREA + number * AREA_SIZE)
+            metadata["keyslots"][str(number)] = slot
+        metadata["digests"]["0"]["keyslots"] = list(metadata["keyslots"])
+        made = [{"type": "kbs", "keyslots": names}
+                for names in tokens([*map(str, range(1, count + 1)), "0"])]
+        ours = luks.token(metadata, "cvmroot")
+        metadata["tokens"] = {str(number): token for number, token in enumerate([ours, *made])}
+    return change
+
+
+def token_each(numbers):
+    return [[number] for number in numbers]
+
+
+def one_token(numbers):
+    return [numbers]
+
+
+@attack(26, "refused before the broker is asked, or it is asked once", weaken="many-tokens",
+        red="the client still ran")
+def many_tokens(name):
+    """Tokens for a broker that does not answer, so that its deadline passes once for each."""
+    with guest(name) as place:
+        image = Image(place)
+        broker = place.broker()
+        image.configure(broker)
+        image.unlocked(image.boot())
+        offset = int(luks.metadata(image.disk)["keyslots"]["0"]["area"]["offset"])
+        need(offset == FIRST_AREA, f"keyslot 0 lies at {offset}")
+        good = disk.copy(image.disk, place.folder / "good")
+
+        gone = place.broker()
+        gone.stop()
+        image.configure(gone)
+        for tokens, sentence in ((token_each, r"token 5 is one of too many of its type"),
+                                 (one_token, r"token 1 names more than one keyslot")):
+            disk.copy(good, image.disk)
+            luks.rewrite(image.disk, add_keyslots(BROKEN_KEYSLOTS, tokens))
+            image.refused(image.boot(deadline=5), sentence)
+
+        # As many as may be there.
+        image.configure(broker)
+        disk.copy(good, image.disk)
+        luks.rewrite(image.disk, add_keyslots(3, token_each))
+        asked = broker.count("resource")
+        image.unlocked(image.boot())
+        asked = broker.count("resource") - asked
+        need(asked == 1, f"for four keyslots the broker was asked {asked} times")
+        return "the header is refused; the answer for the first of four keyslots is that for all"

@@ -41,20 +41,30 @@ def forged():
     return pickle.loads(state.read_bytes())
 
 
-def rename(lab, identity):
-    """Give a volume another UUID, and the MAC that its header then has."""
+def rewrite_facts(lab, change, identity=None):
+    """
+    The header that the owner of the slot's secret could make of it: changed by a function, perhaps
+    with another UUID, and with the MAC that it then has.
+    """
     passphrase = base64.b64encode(lab.slot_secret)
+    identity = identity or luks.uuid(lab.disk)
 
     def set_mac(metadata):
         token = luks.token(metadata, "cvmroot")
         before = luks.facts(metadata, luks.uuid(lab.disk), lab.volume_key)
         require(token["macs"] == {"0": luks.mac(passphrase, before).hex()},
                 "the MAC is not computed as cvmroot does")
+        change(token)
         after = luks.facts(metadata, identity, lab.volume_key)
         token["macs"]["0"] = luks.mac(passphrase, after).hex()
 
     luks.rewrite(lab.disk, set_mac,
                  {luks.UUID_OFFSET: identity.encode().ljust(luks.UUID_SIZE, b"\0")})
+
+
+def rename(lab, identity):
+    """Give a volume another UUID."""
+    rewrite_facts(lab, lambda token: None, identity)
 
 
 @attack(7, "refused: not the volume key that the TPM remembers", weaken="record",
@@ -82,6 +92,18 @@ def older_vtpm(name):
     require(lab.recover_keys() == (lab.slot_secret, lab.volume_key), "the vTPM is another one")
     lab.refuse(r"cvmroot.*already encrypted, but this machine's TPM has no record of it")
     return "refused: already encrypted, but the TPM has no record of it"
+
+
+# Each first boot makes epoch 1, and nothing raises it: no host has a volume of an earlier one. What
+# would refuse one is shown with a header that only who has the slot's secret can make.
+@attack(8, "refused: not the epoch that the TPM remembers", weaken="epoch",
+        red="the root was booted", full=True)
+def old_epoch(name):
+    """Our own volume, authentic in all, but of an epoch before the one that the record has."""
+    lab = converted(name)
+    rewrite_facts(lab, lambda token: token.update(epoch=str(int(token["epoch"]) - 1)))
+    lab.refuse(r"cvmroot.*header's epoch is not the one that the TPM remembers")
+    return "refused: an old state of the disk"
 
 
 # A second fetch from a broker is in vm/policies and vm/tdx-measured.
