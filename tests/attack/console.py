@@ -211,12 +211,11 @@ DRACUT = "dracut-emergency.service"
 # With the root account open, as some images have it: a locked one makes another question of it.
 DRACUT_SHELL = {f"{SYSTEMD}/{DRACUT}": f"-> /usr/lib/systemd/system/{DRACUT}",
                 "etc/shadow": b"root::20000::::::\n"}
-# dracut's shell is gone for good at an end of file, and could be before it has answered.
-STAYING = tuple(key for key in KEYS if key != b"\x04")
 
 
 def type_on(boot):
-    type_at(boot, STAYING)
+    """dracut's shell is gone for good at an end of file or a Ctrl-C, perhaps before it answers."""
+    type_at(boot, (b"\n", TYPED), b"")
 
 
 def check_ended(lab, words):
