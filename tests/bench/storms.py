@@ -87,7 +87,7 @@ def measure(arguments, figures):
     for outage in (60, 120, 300):
         for back_off in (OURS, USUAL):
             storms_of(arguments, figures, back_off, outage, TIMEOUT, DEADLINE)
-    figures.note(f"storm: {arguments.guests} machines start at once, or within {BOOT[1] // 1000} s; "
+    figures.note(f"storm: {arguments.guests} machines start at once, or within {BOOT[1]} ms; "
                  f"{arguments.storms} rounds of each; full jitter is what most clients do, and "
                  "what cvmroot did before")
     figures.note("peak to mean: attempts in the fullest second from the moment at which the broker "
