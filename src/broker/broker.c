@@ -15,9 +15,6 @@
 #define AGAIN_MAX   3
 #define AGAIN_SHARE 16
 
-/* An attempt with less time than this would only fail in a way that says nothing. */
-#define ATTEMPT_LEAST_MS 2000U
-
 struct server {
 	struct exchange_server exchange;
 	bool ended;	       /* nothing more is tried with it */
@@ -139,11 +136,8 @@ static int wait_for_next_round(struct fetch *fetch)
 	const struct broker_options *options = fetch->options;
 	char sentence[FAIL_SENTENCE_SIZE];
 	int64_t now = broker_clock_ms(), until = now;
-	uint32_t random;
-	int r = random_bytes(&random, sizeof(random));
+	int r = retry_next(&fetch->retry, now, next_possible_ms(fetch), &until);
 
-	if (r == 0)
-		r = retry_next(&fetch->retry, now, next_possible_ms(fetch), random, &until);
 	if (r < 0)
 		return r;
 	join_sentences(fetch, sentence, sizeof(sentence));
@@ -196,8 +190,11 @@ static int check_server(const struct broker_server *server)
 
 static int prepare(const struct broker_options *options, const char *uri, struct fetch *ret)
 {
+	uint32_t place;
 	int r = uri_request_path(uri, &ret->path);
 
+	if (r == 0)
+		r = random_bytes(&place, sizeof(place));
 	if (r < 0)
 		return r;
 	if (options->servers_count == 0 || !options->tee || options->deadline_ms == 0)
@@ -205,7 +202,7 @@ static int prepare(const struct broker_options *options, const char *uri, struct
 	ret->options = options;
 	ret->started_ms = broker_clock_ms();
 	ret->deadline_ms = ret->started_ms + options->deadline_ms;
-	ret->retry.last_ms = ret->deadline_ms - MIN(ATTEMPT_LEAST_MS, options->deadline_ms / 2);
+	retry_begin(&ret->retry, ret->started_ms, options->deadline_ms, place);
 	ret->servers = calloc(options->servers_count, sizeof(*ret->servers));
 	if (!ret->servers)
 		return -ENOMEM;

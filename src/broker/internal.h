@@ -137,22 +137,25 @@ void refusal_read(unsigned int status, const char *body, size_t body_size, struc
 
 /* ---- retry.c ---- */
 
-#define RETRY_FIRST_MS 1000
-#define RETRY_MOST_MS  30000
+#define RETRY_FIRST_MS INT64_C(1000)
+#define RETRY_MOST_MS  INT64_C(30000)
 
 struct retry {
-	int64_t last_ms;       /* no attempt begins at this time or later */
-	unsigned int failures; /* so far */
-	bool ended;	       /* the last attempt was given out */
+	int64_t started_ms;
+	int64_t last_ms; /* no attempt begins at this time or later */
+	uint32_t place;	 /* of this machine among all */
+	bool ended;	 /* the last attempt was given out */
 };
 
+/* @place: 32 random bits. */
+void retry_begin(struct retry *ret, int64_t now_ms, unsigned int deadline_ms, uint32_t place);
+
 /*
- * When to try again: exponential back-off with full jitter, so that machines which failed together
- * do not come back together. Not before @not_before_ms (jitter comes on top), always before the
- * last time: -ETIMEDOUT when that leaves nothing. @random: 32 random bits.
+ * When to try again: back-off that keeps the distance between machines which began together, and
+ * grows with the time since the start. Not before @not_before_ms, always before the last time:
+ * -ETIMEDOUT when that leaves nothing.
  */
-int retry_next(struct retry *retry, int64_t now_ms, int64_t not_before_ms, uint32_t random,
-	       int64_t *ret_until_ms);
+int retry_next(struct retry *retry, int64_t now_ms, int64_t not_before_ms, int64_t *ret_until_ms);
 
 /* ---- wipe.c ---- */
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
 """Many machines that boot at once."""
 
+import cmath
+import math
 import os
 import re
 import selectors
@@ -35,11 +37,14 @@ class Client:
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.said = b""
+        self.started, self.read_last = time.monotonic(), None
 
     def read(self):
         """Take what it says; False when it has ended."""
         text = os.read(self.process.stderr.fileno(), 65536)
         self.said += text
+        if text:
+            self.read_last = time.monotonic()
         return bool(text)
 
     def waits(self):
@@ -88,31 +93,30 @@ def run_storm(place, refusals, misbehaviour):
 
 
 def need_spread(clients):
-    """The third wait is drawn from four seconds; in step, all would draw the same."""
-    waits = [client.waits()[2] for client in clients if len(client.waits()) > 2]
-    print("Third waits that clients drew:")
-    for seconds in range(1, 5):
-        count = waits.count(seconds)
-        print(f"{seconds - 1:3} to {seconds} s {count:4d} {'#' * count}")
-    sys.stdout.flush()
-    need(len(waits) > CLIENTS / 4, f"only {len(waits)} clients were refused three times")
-    for seconds in range(1, 5):
-        share = waits.count(seconds) / len(waits)
-        need(0.05 < share < 0.6, f"{share:.0%} of the clients waited up to {seconds} s")
+    """Each comes back at its own place of the spans of time since its start, in which it grows by
+    half. As hands of a dial, the places of all cancel out; in step, they would add up."""
+    times = [client.read_last - client.started + client.waits()[-1] - 0.5
+             for client in clients if len(client.waits()) == 1]
+    need(len(times) > CLIENTS / 2, f"only {len(times)} clients were refused once")
+    show("Times since their start at which clients meant to come back:", times)
+    hands = [cmath.rect(1, 2 * math.pi * math.log(time, 1.5)) for time in times]
+    sum_of_all = abs(sum(hands)) / len(hands)
+    print(f"{sum_of_all:.2f} of 1 in step")
+    need(sum_of_all < 0.4, f"clients come back in step: {sum_of_all:.2f} of 1")
 
 
 @case("storm", 300)
 def storm(place):
     """The broker refuses three times as often as there are clients, and does not say when to come
     back."""
-    clients, _, _ = run_storm(place, 3 * CLIENTS, f"unavailable={3 * CLIENTS}@auth")
-    need_spread(clients)
+    run_storm(place, 3 * CLIENTS, f"unavailable={3 * CLIENTS}@auth")
 
 
 @case("storm-retry-after", 300)
 def storm_retry_after(place):
-    """All are told the same time, and nobody comes before it."""
-    clients, refused, taken = run_storm(place, CLIENTS, f"unavailable={CLIENTS}:2@auth")
-    need(min(taken) - min(refused) >= 2, "somebody came back before the time")
+    """All are told the same time; nobody comes before it, and they do not come together."""
+    clients, refused, taken = run_storm(place, CLIENTS, f"unavailable={CLIENTS}:4@auth")
+    need(min(taken) - min(refused) >= 4, "somebody came back before the time")
     waits = [seconds for client in clients for seconds in client.waits()]
-    need(min(waits) >= 2, f"a client meant to come back after {min(waits)} s, not 2")
+    need(min(waits) >= 4, f"a client meant to come back after {min(waits)} s, not 4")
+    need_spread(clients)

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "broker/broker.h"
 #include "broker/internal.h"
+#include "../bench/storm.h"
 #include "transcript.h"
 
 /* ---- URIs ---- */
@@ -636,75 +637,106 @@ static void recorded_exchanges(void **state)
 
 /* ---- Retry ---- */
 
-static void windows_grow(void **state)
+#define STARTED 5000
+
+/* The parabola is near the square root by half of a percent. */
+static void waits_grow(void **state)
 {
-	static const int64_t windows[] = {1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000};
-	struct retry retry = {.last_ms = 1000000};
-	struct retry lazy = retry;
-	int64_t until;
+	/* Half of each span; in those that grow the square root of 1.5 times its start. */
+	static const int64_t middles[] = {500,	 1500,	2449,  3674,  5511,  8267,
+					  12400, 18600, 27901, 41851, 62777, 91882};
+	struct retry first, middle, last;
+	int64_t until = 0, before, span = 0;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(windows); i++) {
-		assert_int_equal(retry_next(&retry, 5000, 0, UINT32_MAX, &until), 0);
-		assert_int_equal(until, 5000 + windows[i] - 1);
-		/* Full jitter: any wait may be none. */
-		assert_int_equal(retry_next(&lazy, 5000, 0, 0, &until), 0);
-		assert_int_equal(until, 5000);
+	retry_begin(&first, STARTED, 1000000, 0);
+	retry_begin(&middle, STARTED, 1000000, UINT32_MAX / 2);
+	retry_begin(&last, STARTED, 1000000, UINT32_MAX);
+	for (size_t i = 0; i < ARRAY_SIZE(middles); i++) {
+		assert_int_equal(retry_next(&middle, until, 0, &until), 0);
+		assert_in_range(until - STARTED, middles[i] * 995 / 1000, middles[i] * 1005 / 1000);
 	}
-	retry.failures = UINT32_MAX;
-	assert_int_equal(retry_next(&retry, 0, 0, UINT32_MAX, &until), 0);
-	assert_int_equal(until, RETRY_MOST_MS - 1);
+	until = STARTED;
+	while (span < RETRY_MOST_MS) {
+		int64_t end;
+
+		assert_int_equal(retry_next(&first, until, 0, &until), 0);
+		before = until - STARTED;
+		span = MIN(MAX(before / 2, RETRY_FIRST_MS), RETRY_MOST_MS);
+		/* The whole span, and no more. */
+		assert_int_equal(retry_next(&last, until, 0, &end), 0);
+		assert_in_range(end, until + span - 4, until + span - 1);
+	}
+	for (unsigned int i = 0; i < 20; i++) {
+		before = until;
+		assert_int_equal(retry_next(&first, before, 0, &until), 0);
+		assert_int_equal(until - before, RETRY_MOST_MS);
+	}
+}
+
+/* However long its attempts take, a machine keeps its place. */
+static void slow_attempts_keep_the_place(void **state)
+{
+	struct retry retry;
+	int64_t until = 0, slow;
+
+	(void)state;
+	retry_begin(&retry, STARTED, 1000000, UINT32_MAX / 3);
+	while (until < 600000) {
+		assert_int_equal(retry_next(&retry, until, 0, &until), 0);
+		assert_int_equal(retry_next(&retry, until - 700, 0, &slow), 0);
+		assert_in_range(slow, until - 699, until);
+	}
 }
 
 static void retry_after_is_a_lower_bound(void **state)
 {
-	struct retry retry = {.last_ms = 100000};
+	struct retry retry;
 	int64_t until = 0;
 
 	(void)state;
-	assert_int_equal(retry_next(&retry, 1000, 61000, 0, &until), 0);
-	assert_int_equal(until, 61000);
-	/* Jitter on top: those who were sent away together do not come back together. */
-	assert_int_equal(retry_next(&retry, 1000, 61000, UINT32_MAX, &until), 0);
-	assert_int_equal(until, 61000 + 2000 - 1);
+	retry_begin(&retry, 0, 102000, 0);
+	assert_int_equal(retry_next(&retry, 1000, 76000, &until), 0);
+	assert_in_range(until, 76001, 76000 + 1000);
+	/* Those who were sent away together do not come back together. */
+	retry_begin(&retry, 0, 112000, UINT32_MAX);
+	assert_int_equal(retry_next(&retry, 1000, 77000, &until), 0);
+	assert_in_range(until, 77000 + 29000, 77000 + 30000);
 	until = -1;
-	assert_int_equal(retry_next(&retry, 1000, 100000, 0, &until), -ETIMEDOUT);
-	assert_int_equal(retry_next(&retry, 1000, INT64_MAX, 0, &until), -ETIMEDOUT);
-	assert_int_equal(retry_next(&retry, 100000, 0, 0, &until), -ETIMEDOUT);
+	assert_int_equal(retry_next(&retry, 1000, 110000, &until), -ETIMEDOUT);
+	assert_int_equal(retry_next(&retry, 1000, INT64_MAX, &until), -ETIMEDOUT);
+	assert_int_equal(retry_next(&retry, 110000, 0, &until), -ETIMEDOUT);
 	assert_int_equal(until, -1);
 }
 
 /* The last attempt comes before the last time, and it is one: no burst of all machines there. */
 static void end_is_no_burst(void **state)
 {
-	struct retry retry = {.last_ms = 100000};
+	struct retry retry;
 	int64_t until = 0;
 
 	(void)state;
-	assert_int_equal(retry_next(&retry, 99500, 0, UINT32_MAX, &until), 0);
-	assert_in_range(until, 99500, 99999);
-	assert_int_equal(retry_next(&retry, until, 0, 0, &until), -ETIMEDOUT);
+	retry_begin(&retry, 0, 102000, UINT32_MAX / 2);
+	assert_int_equal(retry.last_ms, 100000);
+	assert_int_equal(retry_next(&retry, 99000, 0, &until), 0);
+	assert_in_range(until, 99400, 99600);
+	assert_int_equal(retry_next(&retry, until, 0, &until), -ETIMEDOUT);
 	/* One that fits by itself is an attempt like any other. */
-	retry = (struct retry){.last_ms = 100000};
-	assert_int_equal(retry_next(&retry, 99500, 0, UINT32_MAX / 4, &until), 0);
-	assert_in_range(until, 99700, 99800);
-	assert_int_equal(retry_next(&retry, until, 0, 0, &until), 0);
-}
-
-/* A generator of its own: the storm is the same at each run. */
-static uint32_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return (uint32_t)(*state >> 32);
+	retry_begin(&retry, 0, 102000, UINT32_MAX / 2);
+	assert_int_equal(retry_next(&retry, 91000, 0, &until), 0);
+	assert_in_range(until, 91700, 91900);
+	assert_int_equal(retry_next(&retry, until, 0, &until), 0);
+	assert_in_range(until, 95000, 96500);
+	/* A short deadline is not taken whole by what an attempt must have. */
+	retry_begin(&retry, 0, 1000, 0);
+	assert_int_equal(retry.last_ms, 500);
 }
 
 #define GUESTS	  200
 #define SLOT_MS	  500
 #define SLOTS	  1800
 #define PER_SLOT  10
-#define LIMIT_ONE 90
+#define LIMIT_ONE (GUESTS / 2)
 
 /*
  * Machines that boot in the same instant, and a broker that serves few of them at a time and sends
@@ -719,7 +751,7 @@ static void storm_is_spread(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < GUESTS; i++)
-		retries[i].last_ms = SLOTS * SLOT_MS;
+		retry_begin(&retries[i], 0, SLOTS * SLOT_MS, storm_random(&seed));
 	for (int64_t now = 0; now < SLOTS * SLOT_MS; now += SLOT_MS) {
 		unsigned int came = 0;
 
@@ -731,8 +763,7 @@ static void storm_is_spread(void **state)
 				when[i] = INT64_MAX;
 				continue;
 			}
-			assert_int_equal(retry_next(&retries[i], MAX(when[i], now), 0,
-						    next_random(&seed), &when[i]),
+			assert_int_equal(retry_next(&retries[i], MAX(when[i], now), 0, &when[i]),
 					 0);
 			/* Once in a slot, as if each answer took that long. */
 			when[i] = MAX(when[i], now + SLOT_MS);
@@ -743,6 +774,49 @@ static void storm_is_spread(void **state)
 	print_message("served %u, at most %u at once after the first second\n", served, crowd);
 	assert_int_equal(served, GUESTS);
 	assert_true(crowd <= LIMIT_ONE);
+}
+
+#define OUTAGE_MOST 600 /* seconds */
+
+/* The most machines in one second, in percent of the mean until the last has come. */
+static unsigned int worst_peak(const struct storm_options *options, uint64_t *seed)
+{
+	static struct storm storm;
+
+	storm_run(options, seed, &storm);
+	assert_int_equal(storm.served, options->guests);
+	return (unsigned int)(storm.peak * UINT64_C(100) * (uint64_t)storm.last_ms / 1000 /
+			      storm.served);
+}
+
+static unsigned int worst_of_outages(struct storm_options options, unsigned int first)
+{
+	uint64_t seed = 0x9e3779b97f4a7c15;
+	unsigned int worst = 0;
+
+	options.guests = 5000;
+	options.deadline_ms = 2 * OUTAGE_MOST * 1000;
+	for (unsigned int seconds = first; seconds <= OUTAGE_MOST; seconds += 7) {
+		unsigned int peak;
+
+		options.outage_ms = seconds * INT64_C(1000);
+		peak = worst_peak(&options, &seed);
+		worst = MAX(worst, peak);
+	}
+	print_message("boot %u ms, attempts of %u ms: %u %% of the mean load in one second\n",
+		      options.boot_ms, (unsigned int)options.attempt_ms, worst);
+	return worst;
+}
+
+/* Evenly, however late the broker comes up, and however long an attempt takes until then. */
+static void late_broker_is_not_stormed(void **state)
+{
+	(void)state;
+	assert_true(worst_of_outages((struct storm_options){}, 5) < 150);
+	assert_true(worst_of_outages((struct storm_options){.boot_ms = 2000}, 5) < 150);
+	assert_true(worst_of_outages((struct storm_options){.attempt_ms = 10000}, 90) < 150);
+	/* The measure tells: the usual back-off does not reach that. */
+	assert_true(worst_of_outages((struct storm_options){.full_jitter = true}, 300) > 180);
 }
 
 int main(void)
@@ -764,10 +838,12 @@ int main(void)
 		cmocka_unit_test(refusals_are_understood),
 		cmocka_unit_test(refusal_is_bounded),
 		cmocka_unit_test(recorded_exchanges),
-		cmocka_unit_test(windows_grow),
+		cmocka_unit_test(waits_grow),
+		cmocka_unit_test(slow_attempts_keep_the_place),
 		cmocka_unit_test(retry_after_is_a_lower_bound),
 		cmocka_unit_test(end_is_no_burst),
 		cmocka_unit_test(storm_is_spread),
+		cmocka_unit_test(late_broker_is_not_stormed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
