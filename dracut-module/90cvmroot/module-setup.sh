@@ -286,7 +286,8 @@ cvmroot_install_masks() {
         # A copy: one unit under several names would be in conflict with itself, since
         # sysinit.target excludes emergency.service and rescue.target needs both.
         rm -f "$etc/system/$name"
-        cp "$dracutsysrootdir$systemdsystemunitdir/cvmroot-fail.service" "$etc/system/$name"
+        # With its time: dracut links files that are the same in all, and should do so each time.
+        cp -p "$dracutsysrootdir$systemdsystemunitdir/cvmroot-fail.service" "$etc/system/$name"
     done
     for name in "${cvmroot_masked_generators[@]}"; do
         ln -sf /dev/null "$etc/system-generators/$name"

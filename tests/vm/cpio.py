@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception
-"""Archives that the kernel unpacks over an initrd: cpio, format newc."""
+"""Archives that the kernel unpacks: an initrd and what lies over it; cpio, format newc."""
 
 import stat
 
@@ -44,3 +44,17 @@ def append(initrd, target, files):
     data = initrd.read_bytes()
     target.write_bytes(data + bytes(-len(data) % 512) + archive(files))
     return target
+
+
+def members(data):
+    """Path, mode, number of the inode and size of each; hard links carry it once, at the last."""
+    at = 0
+    while True:
+        fields = [int(data[at + 6 + 8 * index:at + 14 + 8 * index], 16) for index in range(13)]
+        number, mode, size, length = fields[0], fields[1], fields[6], fields[11]
+        name = data[at + 110:at + 110 + length - 1].decode()
+        if name == "TRAILER!!!":
+            return
+        yield name, mode, number, size
+        for part in 110 + length, size:
+            at += part + -part % 4
