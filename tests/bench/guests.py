@@ -81,8 +81,9 @@ def make_stock(tree, folder):
 def copy_cvmroot(tree, folder):
     program = pathlib.Path("usr/bin/cvmroot")
     # Opened at run time: see dracut-module.
-    more = [path.relative_to(tree) for path in (tree / artefacts.LIBRARIES).glob("libtss2-tcti-dev*")]
-    for path in [program, *more, *artefacts.find_libraries(tree, program)]:
+    more = (tree / artefacts.LIBRARIES).glob("libtss2-tcti-device*")
+    for path in [program, *(path.relative_to(tree) for path in more),
+                 *artefacts.find_libraries(tree, program)]:
         target = folder / os.path.relpath(os.path.realpath(tree / path.parent), tree) / path.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(os.path.realpath(tree / path), target)

@@ -8,7 +8,6 @@ rotates. Processes and TPM commands are counted in a boot of its own, whose time
 """
 
 import os
-import struct
 import sys
 
 import guests
@@ -25,6 +24,7 @@ from disk import MIB
 from figures import Figures
 from lab import STUB, Lab, unit
 from machine import Drive, require
+from tpm2 import pcr_selection
 
 HELP = "opening the root by the vTPM, beside systemd-cryptsetup and clevis"
 LIMITS = {"vs_systemd": 0.8, "vs_clevis": 0.2, "processes": 1, "tpm_commands": 12}
@@ -40,8 +40,7 @@ CODES = {0x131: "CreatePrimary", 0x14E: "NV_Read", 0x157: "Load", 0x15E: "Unseal
          0x161: "ContextLoad", 0x162: "ContextSave", 0x165: "FlushContext", 0x169: "NV_ReadPublic",
          0x173: "ReadPublic", 0x176: "StartAuthSession", 0x17A: "GetCapability", 0x17B: "GetRandom",
          0x17E: "PCR_Read", 0x17F: "PolicyPCR", 0x182: "PCR_Extend", 0x189: "PolicyGetDigest",
-         0x18A: "TestParms", 0x137: "NV_Write", 
-         0x144: "Startup"}
+         0x18A: "TestParms", 0x137: "NV_Write", 0x144: "Startup"}
 UNSEAL, CONTEXT_LOAD, CONTEXT_SAVE, FLUSH = 0x15E, 0x161, 0x162, 0x165
 COMMANDS = {
     CVMROOT: "/usr/bin/cvmroot boot",
@@ -205,8 +204,7 @@ class UnlockLab(Lab):
 
 
 def is_marker(command):
-    return (wire.code(command) == PCR_READ and
-            command.endswith(struct.pack(">IHB", 1, 11, 3) + (1 << MARKER_PCR).to_bytes(3, "little")))
+    return wire.code(command) == PCR_READ and command.endswith(pcr_selection([MARKER_PCR]))
 
 
 def between_markers(exchanges):
@@ -254,8 +252,8 @@ def count(bench, figures, order):
                                  (*found[contender], len(own), until, len(codes))):
             figures.add(contender, figure, value)
         if own:
-            figures.note(f"TPM commands of {contender}: until it has the key {listed(own[:until])}; "
-                         f"behind that {listed(own[until:])}")
+            figures.note(f"TPM commands of {contender}: until it has the key "
+                         f"{listed(own[:until])}; behind that {listed(own[until:])}")
 
 
 def conclude(figures, terms):
@@ -265,8 +263,8 @@ def conclude(figures, terms):
         figures.reach(name, figures.median(CVMROOT, figure), LIMITS[name])
     memory = figures.median(CVMROOT, "peak memory, MiB")
     figures.note(f"peak memory of cvmroot: {memory:.1f} MiB, "
-                 f"{'within' if memory <= MEMORY_MIB else 'over'} {MEMORY_MIB} MiB; of clevis it is "
-                 "that of its largest process alone")
+                 f"{'within' if memory <= MEMORY_MIB else 'over'} {MEMORY_MIB} MiB; of clevis it "
+                 "is that of its largest process alone")
     figures.note("the same at each: one keyslot, kdf, rounds, key size, area, stripes, cipher, "
                  "sector size, offset: " + " ".join(map(str, terms)))
     figures.note('against us: cvmroot runs as "cvmroot boot", which also looks for the partition, '
