@@ -9,16 +9,20 @@ throttle, and with it our median over the time that the used bytes need, read on
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 import convert
+import guest_encrypt
 from convert import MIB, TAIL, size
 from figures import ROOT, Figures, run
 
@@ -77,7 +81,7 @@ def throttled(image):
                 wait_until(mount.exists, "file of nbdfuse")
                 yield mount
             finally:
-                run("fusermount3", "-u", folder)
+                run("fusermount3", "-u", "-z", folder)
                 bridge.wait()
     folder.rmdir()
     socket.unlink(missing_ok=True)
@@ -138,22 +142,24 @@ class Bench:
         self.converter.theirs(device)
         return {}
 
-    def measure(self, figures, contender, speed, counts=True):
-        """One conversion of a fresh disk, until all of it has left every cache."""
+    def once(self, contender, speed):
+        """Seconds of one conversion of a fresh disk until it is flushed, and figures beside."""
         self.converter.fresh(self.image, self.work)
         with disk(self.work, speed) as loop:
             start = time.monotonic()
             more = (self.ours if contender == OURS else self.theirs)(loop.device)
             run("blockdev", "--flushbufs", loop.device)
             seconds = time.monotonic() - start
-            if counts:
-                more.update(loop.counted())
+            more.update(loop.counted())
         self.work.unlink()
         progress(f"  {contender}, {speed}: {seconds:.1f} s")
+        return seconds, more
+
+    def measure(self, figures, contender, speed):
+        seconds, more = self.once(contender, speed)
         figures.add(contender, f"{speed}, s", seconds)
         for name, value in more.items():
             figures.add(contender, f"{speed}, {name}", value)
-        return seconds
 
 
 def contenders(number):
@@ -193,19 +199,102 @@ def measure_native(arguments, figures):
                   TARGETS["vs_limit"])
 
 
-def require_tools():
+# ---- Over sizes ----
+
+SWEEPS = {"unthrottled": (FREE,), "throttled": (THROTTLED,), "both": (FREE, THROTTLED)}
+
+
+def sweep(arguments, figures, title, sizes):
+    """Times over (used, partition) in MiB; the figure's name says both."""
+    for used, partition in sizes:
+        with tempfile.TemporaryDirectory(dir=arguments.dir, prefix="cvmroot-bench-") as folder:
+            bench = Bench(arguments, folder, used * MIB, partition * MIB)
+            bench.make_image()
+            for number in range(arguments.runs):
+                for speed in SWEEPS[arguments.sweep]:
+                    for contender in contenders(number):
+                        seconds = bench.once(contender, speed)[0]
+                        figures.add(contender, f"{speed}, {title}, {used} of {partition} MiB "
+                                    "used, s", seconds)
+
+
+def measure_sweep(arguments, figures):
+    used, partition = arguments.used // MIB, arguments.size // MIB
+    sweep(arguments, figures, PLOTS[0].title,
+          [(part, partition) for part in (used // 8, used // 4, used // 2, used, used * 2)])
+    sweep(arguments, figures, PLOTS[1].title,
+          [(used, whole) for whole in (partition // 4, partition // 2, partition, partition * 2)])
+
+
+@dataclasses.dataclass
+class Plot:
+    title: str
+    column: int  # of the two numbers in a figure's name: what the horizontal axis shows
+    axis: str
+
+
+PLOTS = (Plot("over used bytes", 0, "used, GiB"), Plot("over sizes", 1, "partition, GiB"))
+# gnuplot's line colour, dashes and points.
+STYLES = {(OURS, FREE): "lc rgb '#0060ad' dt 2 pt 6", (OURS, THROTTLED): "lc rgb '#0060ad' pt 7",
+          (THEIRS, FREE): "lc rgb '#c03a00' dt 2 pt 4", (THEIRS, THROTTLED): "lc rgb '#c03a00' pt 5"}
+
+
+def curve(figures, plot, contender, speed):
+    """Horizontal, median, least and most of each point, as gnuplot reads them."""
+    name = re.compile(rf"{re.escape(speed)}, {plot.title}, (\d+) of (\d+) MiB used, s")
+    points = []
+    for figure, values in figures.series[contender].items():
+        if match := name.fullmatch(figure):
+            points.append((int(match[1 + plot.column]) / 1024, statistics.median(values),
+                           min(values), max(values)))
+    return "\n".join(" ".join(map(str, point)) for point in sorted(points))
+
+
+def draw(figures, arguments, path):
+    """Two plots beside each other, as SVG."""
+    fixed = (f"partition of {arguments.size / MIB / 1024:g} GiB",
+             f"{arguments.used / MIB / 1024:g} GiB used")
+    script = [f"set terminal svg size 1000,460 font 'sans,13' background 'white'",
+              f"set output '{path}'", "set multiplot layout 1,2", "set grid lc rgb '#dddddd'",
+              "set key top left reverse Left samplen 2 spacing 1.2 opaque",
+              "set logscale y", "set xrange [0:*]", "set ylabel 'time, s'", "set border 3",
+              "set tics nomirror out", "set yrange [*:1000]"]
+    for plot, title in zip(PLOTS, fixed):
+        script += [f"set title 'first boot, {title}'", f"set xlabel '{plot.axis}'"]
+        lines = []
+        for index, ((contender, speed), style) in enumerate(STYLES.items()):
+            if speed not in SWEEPS[arguments.sweep]:
+                continue
+            block = f"$data{PLOTS.index(plot)}{index}"
+            script += [f"{block} << EOD", curve(figures, plot, contender, speed), "EOD"]
+            lines.append(f"{block} using 1:2:3:4 with yerrorlines lw 2 {style} ps 0.6 "
+                         f"title '{contender}, {speed}'")
+        script.append("plot " + ", ".join(lines))
+    subprocess.run(["gnuplot"], input="\n".join(script) + "\n", text=True, check=True)
+
+
+def require_tools(arguments):
     tools = {"cryptsetup": "cryptsetup-bin", "mke2fs": "e2fsprogs", "losetup": "mount",
              "blockdev": "util-linux", "qemu-storage-daemon": "qemu-utils",
              "nbdfuse": "libnbd-bin", "fusermount3": "fuse3"}
+    if arguments.sweep:
+        tools["gnuplot"] = "gnuplot-nox"
     for name, package in tools.items():
         if not shutil.which(name):
             sys.exit(f"the benchmark needs {name} (Debian package {package})")
 
 
 def measure(arguments):
-    require_tools()
+    require_tools(arguments)
     figures = Figures("first-boot")
     measure_native(arguments, figures)
+    if arguments.guest_runs:
+        guest_encrypt.measure_guests(figures, arguments, {FREE: False, THROTTLED: True}, RATE)
+    if arguments.sweep:
+        measure_sweep(arguments, figures)
+        # It took long: not to be lost with a plot that fails.
+        figures.save(arguments.json)
+        draw(figures, arguments, arguments.plot)
     return figures
 
 
@@ -213,6 +302,15 @@ def add_options(parser):
     parser.add_argument("--size", type=size, default=8192 * MIB, help="of the partition: 8G")
     parser.add_argument("--used", type=size, default=1024 * MIB, help="of its file system: 1G")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--guest-runs", type=int, default=2, help="0: outside of guests only")
+    parser.add_argument("--guest-size", type=size, default=1024 * MIB,
+                        help="of the guest's partition: 1G")
+    parser.add_argument("--guest-used", type=size, default=128 * MIB, help="of it: 128M")
+    parser.add_argument("--sweep", nargs="?", const="unthrottled", choices=SWEEPS,
+                        help="also over sizes: used bytes from an eighth of --used to twice, "
+                        "partitions from a quarter of --size to twice; and the plot of that")
+    parser.add_argument("--plot", default=str(ROOT / "tests" / "bench" / "first-boot.svg"),
+                        help="where --sweep draws: tests/bench/first-boot.svg")
     parser.add_argument("--dir", default="/dev/shm",
                         help="folder for the disk, with room for its whole size: /dev/shm")
     parser.add_argument("--threads", type=int, default=0,
