@@ -315,8 +315,21 @@ def require_tools(arguments):
             sys.exit(f"the benchmark needs {name} (Debian package {package})")
 
 
+def require_room(arguments):
+    """For the largest disk, and the image beside it."""
+    need = (2 if arguments.sweep else 1) * (arguments.size + 2 * arguments.used)
+    free = shutil.disk_usage(arguments.dir).free
+    if convert.is_tmpfs(arguments.dir):
+        memory = pathlib.Path("/proc/meminfo").read_text()
+        free = min(free, int(re.search(r"MemAvailable:\s*(\d+)", memory)[1]) * 1024)
+    if free < need:
+        sys.exit(f"{arguments.dir} has room for {free // MIB} MiB, and {need // MIB} MiB are "
+                 "needed: name another folder with --dir")
+
+
 def measure(arguments):
     require_tools(arguments)
+    require_room(arguments)
     figures = Figures("first-boot")
     measure_native(arguments, figures)
     if arguments.guest_runs:
