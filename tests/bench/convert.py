@@ -41,7 +41,7 @@ class Bench:
 
     def ours(self, what, image, manifest):
         """Seconds, and peak memory in MiB."""
-        seconds, memory = run(self.driver, what, image, manifest, self.threads).split()
+        seconds, memory = run(self.driver, what, image, manifest, self.threads).split()[:2]
         return float(seconds), int(memory) / 1024
 
     def theirs(self, image):

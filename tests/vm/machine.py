@@ -70,6 +70,7 @@ class Drive:
     read_only: bool = False
     serial: str = "root"
     bytes_per_second: int = 0
+    limit: str = "bps-write"  # what that limits, as QEMU calls it
     rules: list = dataclasses.field(default_factory=list)
     log: pathlib.Path | None = None
     server: pathlib.Path | None = None
@@ -91,7 +92,7 @@ class Drive:
         result = []
         if self.bytes_per_second:
             group = {"qom-type": "throttle-group", "id": f"limit{index}",
-                     "limits": {"bps-write": self.bytes_per_second}}
+                     "limits": {self.limit: self.bytes_per_second}}
             node = {"driver": "throttle", "throttle-group": f"limit{index}",
                     "node-name": f"disk{index}", "read-only": self.read_only,
                     "file": dict(node, **{"node-name": f"raw{index}"})}
