@@ -156,7 +156,7 @@ def unit_time(stamps):
 def add_unit(figures, boot, stamps):
     """The unit, what is unavoidable in it, and where the rest goes."""
     results = boot.results()
-    loaded, first, last, end, waited, commands, idle = map(
+    loaded, first, last, end, waited, commands, idle, cpu = map(
         int, results["file=/run/bench-tpm"].split())
     opened = [int(line) for line in results[f"file={STAMPS}"].split() if line.isdigit()][-1]
     whole = unit_time(stamps)
@@ -167,6 +167,7 @@ def add_unit(figures, boot, stamps):
             ("unit without that, ms", own), ("floor: its TPM commands, ms", waited / 1000),
             ("floor: keyslot and activation, ms", opened / 1000), ("floor, ms", floor),
             ("unit without waiting, by floor", own / floor), ("TPM commands", commands),
+            ("its CPU time, ms", cpu / 1000),
             ("until its libraries are loaded, ms",
              (loaded - stamps["ExecMainStartTimestampMonotonic"]) / 1000),
             ("from there to its first TPM command, ms", (first - loaded) / 1000),
@@ -206,16 +207,17 @@ def conclude(figures):
                  "unit is counted from its start by systemd, with its sandbox, to its exit")
     name = f"{TPM}: the unit"
     figures.note("the unit waits for the disk's driver and for udev, which start beside it: that "
-                 "is taken off; with one processor, what it does itself shares that with them, while "
-                 "the floor's volume is opened when they are done")
+                 "is taken off; with one processor, what it does itself shares that with them, "
+                 "while the floor's volume is opened when they are done")
     whole = figures.median(name, "unit without that, ms")
     figures.note("of the unit's time without waiting: " + ", ".join(
         f"{100 * figures.median(name, part) / whole:.0f} % {words}"
         for part, words in (("floor: its TPM commands, ms", "the TPM"),
                             ("floor: keyslot and activation, ms", "the volume"),
-                            ("until its libraries are loaded, ms", "sandbox and libraries"))))
+                            ("until its libraries are loaded, ms", "sandbox and libraries"))) +
+                 f"; its CPU time is {figures.median(name, 'its CPU time, ms'):.0f} ms")
     figures.reach("unit_vs_floor", figures.median(name, "unit without waiting, by floor"), LIMIT)
 
 
 def add_options(parser):
-    parser.add_argument("--rounds", type=int, default=10, help="boots of each: 10")
+    parser.add_argument("--rounds", type=int, default=7, help="boots of each: 7")
