@@ -203,11 +203,10 @@ def explain(figures, used):
                  f"{seconds:.2f} s; all that went to and from the disk needs {moved / RATE:.2f} s")
     hashing = 2 * hash_seconds(used)
     theirs = figures.median(THEIRS, f"{FREE}, s")
-    figures.note(f"unthrottled the processor is the limit: SHA-256 of the used bytes, in the check "
-                 f"and again in the conversion, takes {hashing:.2f} s of one processor, so on "
-                 f"{os.cpu_count()} at least {hashing / os.cpu_count() / theirs:.2f} of "
-                 f"cryptsetup's time, which checks nothing; load average: "
-                 f"{os.getloadavg()[1]:.1f}")
+    figures.note(f"SHA-256 of the used bytes, in the check and again in the conversion, takes "
+                 f"{hashing:.2f} s of one processor, so on {os.cpu_count()} at least "
+                 f"{hashing / os.cpu_count() / theirs:.2f} of cryptsetup's time unthrottled, which "
+                 f"checks nothing; load average {os.getloadavg()[1]:.1f}")
 
 
 def measure_native(arguments, figures):

@@ -135,5 +135,5 @@ def measure_guests(figures, arguments, speeds, rate):
                  f"used; the time of the unit's program, in cvmroot's with TPM, keyslot and "
                  f"mapping; the disk is a sparse file in the host's cache, counted by QEMU")
     if machine.accelerator() == "tcg":
-        figures.note("the guest's processor is emulated, and with it AES and SHA-256: there the "
-                     "processor is the limit, not the disk; the last line is from outside")
+        figures.note("the guest's processor is emulated, and with it AES and SHA-256: its times "
+                     "are no forecast for a real one; the last line is from outside")
