@@ -31,24 +31,18 @@ static void measure_failure(void)
 		console_line("cvmroot: the failure could not be measured: %s", fail_sentence(r));
 }
 
-static void print_and_go(bool restart, const char *sentence)
+void failure_end(enum config_failure_action action, const char *sentence)
 {
+	bool restart = action == FAILURE_REBOOT;
+
+	/* A stopped console or a stuck TPM: then this process dies, and its unit ends the boot. */
+	alarm(GIVE_UP_SECONDS);
+	/* First, since no signal ends a process that the TPM's driver holds. */
 	console_line("cvmroot: %s", sentence);
+	measure_failure();
 	console_line("cvmroot: the root is not opened; the machine %s now",
 		     restart ? "restarts" : "powers off");
 	/* What matters on the disk was flushed when it was written: no sync(), which could hang. */
 	console_drain();
 	reboot(restart ? RB_AUTOBOOT : RB_POWER_OFF);
-}
-
-void failure_end(enum config_failure_action action, const char *sentence)
-{
-	char copy[FAIL_SENTENCE_SIZE];
-
-	/* A stopped console or a stuck TPM: then this process dies, and its unit ends the boot. */
-	alarm(GIVE_UP_SECONDS);
-	/* Measuring may record a sentence of its own in the place of this one. */
-	snprintf(copy, sizeof(copy), "%s", sentence);
-	measure_failure();
-	print_and_go(action == FAILURE_REBOOT, copy);
 }

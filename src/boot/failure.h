@@ -7,8 +7,8 @@
 /* How every failed boot ends. */
 
 /*
- * Extend the poison event, so that nothing can be unsealed any more in this boot (the TPM is opened
- * anew: the caller's may be what failed), print the sentence on the console, and power off or
+ * Print the sentence on the console, extend the poison event, so that nothing can be unsealed any
+ * more in this boot (the TPM is opened anew: the caller's may be what failed), and power off or
  * restart. What goes wrong on the way is logged and does not stop it. Returns only if the kernel
  * refuses.
  */
