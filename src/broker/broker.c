@@ -121,7 +121,6 @@ static void join_sentences(const struct fetch *fetch, char *ret, size_t size)
 	for (size_t i = 0; i < fetch->servers_count; i++) {
 		const struct server *server = &fetch->servers[i];
 		size_t share = (size - used) / (fetch->servers_count - i);
-		/* analyze: core.NullDereference: each server of the list was given one to ask */
 		int n = snprintf(ret + used, share, "%s%s: %s", i > 0 ? "; " : "",
 				 server->exchange.server->url,
 				 server->sentence[0] ? server->sentence : "was not asked");
@@ -190,7 +189,7 @@ static int check_server(const struct broker_server *server)
 
 static int prepare(const struct broker_options *options, const char *uri, struct fetch *ret)
 {
-	uint32_t place;
+	uint32_t place = 0;
 	int r = uri_request_path(uri, &ret->path);
 
 	if (r == 0)

@@ -157,7 +157,7 @@ def network_dhcp(name):
             f"the host configured the network: {results[f'hash={GENERATED}']}")
 
 
-@scenario()
+@scenario(full=True)
 def network_dhcp_debian_12(name):
     lab = NetworkLab(name, "bookworm")
     lab.network = "ipv6=off"
