@@ -21,7 +21,6 @@ from lab import unit
 from machine import Drive, require
 from platforms import PCR_11, PlatformLab
 
-HELP = "from the initrd's start to the mounted root, and what cvmroot's unit costs"
 LIMIT = 1.15
 PLAIN, TPM, BROKER = "plain image", "cvmroot, vTPM", "cvmroot, broker"
 STAMPS = "/run/bench-stamps"

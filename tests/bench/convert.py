@@ -14,7 +14,6 @@ import time
 
 from figures import Figures, run
 
-HELP = "the converter beside cryptsetup reencrypt, on files"
 MIB = 1 << 20
 TAIL = 32 * MIB
 SHARES = (("full", 1.0), ("quarter", 0.25), ("sparse", 0.05))

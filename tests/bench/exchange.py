@@ -31,7 +31,6 @@ import server
 
 import storms
 
-HELP = "an exchange with a key broker, many at once, and a broker that comes up late"
 BUDGET = {"requests": 3, "cpu_ms": 20, "wall_ms": 30, "rss_mib": 16}
 CONNECT = 1  # round trips of TCP
 CROWDS = 1, 50, 200  # clients at once

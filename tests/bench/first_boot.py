@@ -31,7 +31,6 @@ from convert import MIB, TAIL, size
 from figures import ROOT, Figures, run
 
 LICENCE = "SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception"
-HELP = "a first boot beside cryptsetup reencrypt, with and without a throttled disk"
 RATE = 200_000_000  # bytes per second, read and written together
 OURS, THEIRS = "cvmroot", "cryptsetup reencrypt"
 FREE, THROTTLED = "unthrottled", f"at {RATE // 1_000_000} MB/s"

@@ -20,7 +20,6 @@ import size  # puts the virtual machines' modules within reach
 
 import machine  # pylint: disable=wrong-import-order
 
-HELP = "all of them; writes RESULTS.md"
 RUN = pathlib.Path(__file__).with_name("run")
 PAGE = pathlib.Path(__file__).with_name("RESULTS.md")
 JSON = ROOT / "build" / "bench"

@@ -24,7 +24,6 @@ sys.path.insert(0, str(ROOT / "tests" / "vm"))
 import artefacts
 import cpio
 
-HELP = "the program, and what it adds to an initrd"
 KIB, MIB = 1 << 10, 1 << 20
 BINARY_KIB, ADDED_KIB = 350, 3 * 1024
 

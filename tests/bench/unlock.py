@@ -26,7 +26,6 @@ from lab import STUB, Lab, unit
 from machine import Drive, require
 from tpm2 import pcr_selection
 
-HELP = "opening the root by the vTPM, beside systemd-cryptsetup and clevis"
 LIMITS = {"vs_systemd": 0.8, "vs_clevis": 0.2, "processes": 1, "tpm_commands": 12}
 MEMORY_MIB = 24
 CVMROOT, SYSTEMD, CLEVIS, FLOOR = "cvmroot", "systemd-cryptsetup", "clevis", "cryptsetup, key file"
