@@ -11,12 +11,12 @@ import re
 
 import guests
 import lab
-from guests import artefacts, progress
+from guests import artefacts
 from unlock import SYSTEMD, CLEVIS, MAPPINGS, UnlockLab, uuid_of
 
 import disk
 import luks
-from figures import Figures
+from figures import Figures, progress
 from lab import unit
 from machine import Drive, require
 from platforms import PCR_11, PlatformLab

@@ -110,6 +110,10 @@ def machine():
             "kernel": platform.release(), "kvm": os.access("/dev/kvm", os.W_OK)}
 
 
+def progress(text):
+    print(text, file=sys.stderr, flush=True)
+
+
 def run(*command):
     """Its output; ends the benchmark if the command fails."""
     result = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)

@@ -28,17 +28,13 @@ import time
 import convert
 import guest_encrypt
 from convert import MIB, TAIL, size
-from figures import ROOT, Figures, run
+from figures import ROOT, Figures, progress, run
 
 LICENCE = "SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception"
 RATE = 200_000_000  # bytes per second, read and written together
 OURS, THEIRS = "cvmroot", "cryptsetup reencrypt"
 FREE, THROTTLED = "unthrottled", f"at {RATE // 1_000_000} MB/s"
 TARGETS = {"vs_cryptsetup": 0.2, "vs_limit": 1.1}
-
-
-def progress(sentence):
-    print(sentence, file=sys.stderr, flush=True)
 
 
 # ---- The disk ----

@@ -10,7 +10,8 @@ import re
 import sys
 import time
 
-from figures import ROOT
+from convert import REENCRYPT
+from figures import ROOT, progress
 
 sys.path.insert(0, str(ROOT / "tests" / "vm"))
 
@@ -26,7 +27,7 @@ SHOWN = "/run/vmtest-show"
 TIMEOUT = 3600
 
 # The key file is the passphrase of the new slot, as in the comparison outside.
-ENCRYPT_UNIT = """[Unit]
+ENCRYPT_UNIT = f"""[Unit]
 DefaultDependencies=no
 After=systemd-udevd.service systemd-udev-trigger.service systemd-modules-load.service
 Wants=systemd-udevd.service systemd-udev-trigger.service systemd-modules-load.service
@@ -38,9 +39,7 @@ StandardInput=null
 StandardOutput=journal+console
 StandardError=journal+console
 ExecStartPre=/vmtest/guest wait=/dev/vda1
-ExecStart=/usr/sbin/cryptsetup reencrypt --encrypt --type luks2 --sector-size 4096 \
-    --reduce-device-size 32M --batch-mode --key-file /vmtest/key --pbkdf pbkdf2 \
-    --pbkdf-force-iterations 1000 /dev/vda1
+ExecStart=/usr/sbin/cryptsetup {" ".join(REENCRYPT)} --key-file /vmtest/key /dev/vda1
 """
 END_UNIT = """[Unit]
 DefaultDependencies=no
@@ -113,7 +112,7 @@ class Guests:
         lab = self.lab.fork("bench-first-boot-run")
         shown, counted = (self.ours if contender == OURS else self.theirs)(lab, throttled)
         seconds = service_seconds(shown.decode())
-        print(f"  {contender}, {speed}: {seconds:.1f} s", file=sys.stderr, flush=True)
+        progress(f"  {contender}, {speed}: {seconds:.1f} s")
         figures.add(contender, f"{speed}, s", seconds)
         for name, value in counted.items():
             figures.add(contender, f"{speed}, {name}", value)

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 
-from figures import ROOT
+from figures import ROOT, progress
 
 sys.path.insert(0, str(ROOT / "tests" / "vm"))
 
@@ -117,10 +117,6 @@ def prepare():
             make(scratch)
             scratch.rename(folder)
     return Guests("trixie", folder)
-
-
-def progress(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def use_work_folder():

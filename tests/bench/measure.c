@@ -9,12 +9,13 @@
  */
 #include "base/macro.h"
 
+#include "clock.h"
+
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define FOLLOWED                                                                                   \
 	(PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC |     \
@@ -23,14 +24,6 @@
 struct counts {
 	long processes, threads, programs;
 };
-
-static long long now_us(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
-}
 
 static long long us_of(struct timeval time)
 {

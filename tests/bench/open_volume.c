@@ -6,16 +6,9 @@
  */
 #include "base/macro.h"
 
+#include "clock.h"
+
 #include <libcryptsetup.h>
-#include <time.h>
-
-static long long now_us(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
-}
 
 static int read_key(const char *path, char *key, size_t size)
 {

@@ -9,10 +9,11 @@
  */
 #include "base/macro.h"
 
+#include "clock.h"
+
 #include <dlfcn.h>
 #include <poll.h>
 #include <string.h>
-#include <time.h>
 
 #define RESULT "/run/bench-tpm"
 #define TPM    "/dev/tpmrm0"
@@ -29,19 +30,6 @@ static int tpm_fd = -1, commands;
 EXPORTED ssize_t write(int fd, const void *data, size_t size);
 EXPORTED ssize_t read(int fd, void *data, size_t size);
 EXPORTED int poll(struct pollfd *fds, nfds_t count, int timeout);
-
-static long long us_of(clockid_t clock)
-{
-	struct timespec time;
-
-	clock_gettime(clock, &time);
-	return time.tv_sec * 1000000LL + time.tv_nsec / 1000;
-}
-
-static long long now_us(void)
-{
-	return us_of(CLOCK_MONOTONIC);
-}
 
 static bool is_tpm(int fd, const uint8_t *data, size_t size)
 {
@@ -112,6 +100,6 @@ static void __attribute__((destructor)) save(void)
 	if (!file)
 		return;
 	fprintf(file, "%lld %lld %lld %lld %lld %d %lld %lld\n", loaded, first, last, now_us(),
-		waited, commands, idle, us_of(CLOCK_PROCESS_CPUTIME_ID));
+		waited, commands, idle, clock_us(CLOCK_PROCESS_CPUTIME_ID));
 	fclose(file);
 }

@@ -11,7 +11,8 @@ import os
 import sys
 
 import guests
-from guests import ROOT, artefacts, progress
+from figures import ROOT, Figures, progress
+from guests import artefacts
 
 sys.path.insert(0, str(ROOT / "tests" / "attack"))
 
@@ -21,7 +22,6 @@ import lab
 import luks
 import wire
 from disk import MIB
-from figures import Figures
 from lab import STUB, Lab, unit
 from machine import Drive, require
 from tpm2 import pcr_selection
