@@ -87,8 +87,11 @@ int boot_remember(struct boot *boot, enum tpm_record_state state, const struct l
 /* Lay down header copy and progress, then the record that says "converting". */
 int boot_begin_conversion(struct boot *boot, const struct root *root, const uint8_t *header,
 			  size_t header_size);
-/* Run the converter, then write the record that says "done". */
-int boot_convert(struct boot *boot, const struct root *root);
+/*
+ * Run the converter, then write the record that says "done". @kept is what the check of the image
+ * left in memory, or NULL.
+ */
+int boot_convert(struct boot *boot, const struct root *root, struct convert_kept *kept);
 
 /* ---- Progress (progress.c) ---- */
 

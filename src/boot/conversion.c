@@ -82,10 +82,11 @@ int boot_check_result(struct boot *boot, const struct root *root)
 	return r < 0 ? r : convert_check_result(&conversion, &options);
 }
 
-int boot_convert(struct boot *boot, const struct root *root)
+int boot_convert(struct boot *boot, const struct root *root, struct convert_kept *kept)
 {
 	cleanup(secret_freep) struct secret *mac_key = NULL;
-	struct convert_options options = {.progress = boot_progress, .progress_context = boot};
+	struct convert_options options = {
+		.progress = boot_progress, .progress_context = boot, .kept = kept};
 	struct conversion conversion;
 	int r = describe_conversion(boot, root, &conversion, &mac_key);
 

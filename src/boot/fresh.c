@@ -201,18 +201,29 @@ static int prepare_root(struct boot *boot, struct root *ret, uint8_t **ret_heade
 	return 0;
 }
 
-static int verify_image(struct boot *boot)
+/* @ret_kept: what the conversion need not read again, or NULL. */
+static int verify_image(struct boot *boot, struct convert_kept **ret_kept)
 {
+	cleanup(convert_kept_freep) struct convert_kept *kept = NULL;
 	struct convert_options options = {.progress = boot_progress, .progress_context = boot};
+	int r;
 
 	if (!boot->config->check_first)
 		return 0;
 	boot_progress_state(boot, BOOT_VERIFYING);
-	return convert_verify(&boot->io, boot->manifest, &options);
+	/* No memory to spare is no failure: everything is read again then. */
+	if (convert_kept_new(boot->manifest, convert_kept_limit(), &kept) == 0)
+		options.kept = kept;
+	r = convert_verify(&boot->io, boot->manifest, &options);
+	if (r < 0)
+		return r;
+	*ret_kept = TAKE_PTR(kept);
+	return 0;
 }
 
 int boot_fresh(struct boot *boot, struct root *ret)
 {
+	cleanup(convert_kept_freep) struct convert_kept *kept = NULL;
 	cleanup(root_done) struct root root = {};
 	cleanup(freep) uint8_t *header = NULL;
 	size_t size;
@@ -220,7 +231,7 @@ int boot_fresh(struct boot *boot, struct root *ret)
 
 	if (r < 0)
 		return r;
-	r = verify_image(boot);
+	r = verify_image(boot, &kept);
 	if (r == 0)
 		r = boot_grow(boot);
 	if (r == 0)
@@ -235,7 +246,7 @@ int boot_fresh(struct boot *boot, struct root *ret)
 	r = boot_begin_conversion(boot, &root, header, size);
 	if (r < 0)
 		return r;
-	r = boot_convert(boot, &root);
+	r = boot_convert(boot, &root, kept);
 	if (r < 0)
 		return r;
 	*ret = root;

@@ -20,7 +20,7 @@ int boot_resume(struct boot *boot, struct root *ret)
 	r = boot_unlock(boot, TAKE_PTR(header), BOOT_ROOT_RESUMED, &root);
 	if (r < 0)
 		return r;
-	r = boot_convert(boot, &root);
+	r = boot_convert(boot, &root, NULL);
 	if (r < 0)
 		return r;
 	*ret = root;

@@ -147,12 +147,19 @@ static int bench_first_boot(const struct disk_io *io, const struct manifest *man
 			    const struct convert_options *options, uint64_t disk_size,
 			    struct seconds *ret)
 {
+	cleanup(convert_kept_freep) struct convert_kept *kept = NULL;
+	struct convert_options keeping = *options;
 	double conversion;
-	int r = bench_verify(io, manifest, options, &ret->check);
+	int r = convert_kept_new(manifest, convert_kept_limit(), &kept);
 
 	if (r < 0)
 		return r;
-	r = bench_convert(io, manifest, options, disk_size, &conversion);
+	keeping.kept = kept;
+	r = bench_verify(io, manifest, &keeping, &ret->check);
+
+	if (r < 0)
+		return r;
+	r = bench_convert(io, manifest, &keeping, disk_size, &conversion);
 	ret->all = ret->check + conversion;
 	return r;
 }

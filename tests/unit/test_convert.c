@@ -820,6 +820,134 @@ static void batches_follow_the_used_chunks(void **state)
 	assert_batches(pair->manifest, 3);
 }
 
+/* --- what the check leaves in memory --- */
+
+static const size_t changed_places[] = {0, 12 * MIB + 77, 20 * MIB, 33 * MIB + 5,
+					37 * MIB + 40 * KIB - 1};
+
+static void change_all(struct fixture *fixture)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(changed_places); i++)
+		fixture->disk.data[changed_places[i]] ^= 1;
+}
+
+static struct convert_kept *check_and_keep(struct fixture *fixture, uint64_t limit)
+{
+	struct convert_options options = {.threads = 2};
+
+	bake(fixture);
+	assert_int_equal(convert_kept_new(fixture->manifest, limit, &options.kept), 0);
+	assert_int_equal(convert_verify(&fixture->io, fixture->manifest, &options), 0);
+	assert_int_equal(begin(fixture), 0);
+	return options.kept;
+}
+
+static int run_kept(struct fixture *fixture, struct convert_kept *kept)
+{
+	struct convert_options options = {.threads = 2, .kept = kept};
+
+	return convert_run(&fixture->conversion, &options);
+}
+
+/* Whatever the host puts on the disk behind the check: what was checked is what is encrypted. */
+static void kept_chunks_are_not_read_again(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(convert_kept_freep) struct convert_kept *kept = check_and_keep(fixture, UINT64_MAX);
+
+	(void)state;
+	change_all(fixture);
+	assert_int_equal(run_kept(fixture, kept), 0);
+	assert_converted(fixture);
+}
+
+static void holes_are_kept_as_holes(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_holes();
+	cleanup(convert_kept_freep) struct convert_kept *kept = check_and_keep(fixture, UINT64_MAX);
+
+	(void)state;
+	assert_int_equal(run_kept(fixture, kept), 0);
+	assert_converted(fixture);
+}
+
+/* Of 38 chunks the memory holds the last four; the others are read and checked again. */
+static void limit_keeps_the_last_chunks(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(convert_kept_freep) struct convert_kept *kept = check_and_keep(fixture, 4 * MIB);
+
+	(void)state;
+	fixture->disk.data[34 * MIB] ^= 1;
+	fixture->disk.data[37 * MIB] ^= 1;
+	fixture->disk.data[34 * MIB - 1] ^= 1;
+	assert_int_equal(run_kept(fixture, kept), -EILSEQ);
+	assert_non_null(strstr(fail_sentence(-EILSEQ), "chunk 33,"));
+	fixture->disk.data[34 * MIB - 1] ^= 1;
+	/* A resumed run has nothing kept. */
+	assert_int_equal(run(fixture, 2), 0);
+	assert_converted(fixture);
+}
+
+static void without_memory_all_is_checked_again(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(convert_kept_freep) struct convert_kept *kept = check_and_keep(fixture, 0);
+
+	(void)state;
+	change_all(fixture);
+	assert_int_equal(run_kept(fixture, kept), -EILSEQ);
+}
+
+static void chunks_of_another_image_are_not_taken(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(fixture_freep) struct fixture *other = fixture_full();
+	cleanup(convert_kept_freep) struct convert_kept *kept = check_and_keep(other, UINT64_MAX);
+
+	(void)state;
+	bake(fixture);
+	assert_int_equal(begin(fixture), 0);
+	assert_int_equal(run_kept(fixture, kept), 0);
+	assert_converted(fixture);
+}
+
+static void what_was_not_checked_is_not_taken(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_full();
+	cleanup(convert_kept_freep) struct convert_kept *kept = NULL;
+
+	(void)state;
+	bake(fixture);
+	assert_int_equal(convert_kept_new(fixture->manifest, UINT64_MAX, &kept), 0);
+	assert_int_equal(begin(fixture), 0);
+	assert_int_equal(run_kept(fixture, kept), 0);
+	assert_converted(fixture);
+}
+
+/* A cut anywhere: the plaintext stays until its ciphertext is durable, kept or not. */
+static void each_io_error_with_kept_chunks_resumes(void **state)
+{
+	cleanup(fixture_freep) struct fixture *fixture = fixture_holes();
+	bool failed = true;
+
+	(void)state;
+	for (unsigned int at = 1; failed; at += 7) {
+		struct convert_kept *kept = check_and_keep(fixture, UINT64_MAX);
+
+		fixture->disk.operations = 0;
+		fixture->disk.fail_at = at;
+		fixture->disk.failed = false;
+		(void)run_kept(fixture, kept);
+		failed = fixture->disk.failed;
+		fixture->disk.fail_at = 0;
+		convert_kept_free(kept);
+		if (failed)
+			assert_int_equal(run(fixture, 2), 0);
+		assert_converted(fixture);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -842,6 +970,13 @@ int main(void)
 		cmocka_unit_test(progress_is_reported),
 		cmocka_unit_test(threads_do_not_change_the_result),
 		cmocka_unit_test(batches_follow_the_used_chunks),
+		cmocka_unit_test(kept_chunks_are_not_read_again),
+		cmocka_unit_test(holes_are_kept_as_holes),
+		cmocka_unit_test(limit_keeps_the_last_chunks),
+		cmocka_unit_test(without_memory_all_is_checked_again),
+		cmocka_unit_test(chunks_of_another_image_are_not_taken),
+		cmocka_unit_test(what_was_not_checked_is_not_taken),
+		cmocka_unit_test(each_io_error_with_kept_chunks_resumes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,6 +188,19 @@ int convert_chunk_load(const struct convert_tools *tools, size_t chunk, enum con
 	return mac_equal(digest, tools->manifest->digests[chunk], sizeof(digest)) ? 0 : -EILSEQ;
 }
 
+int convert_chunk_encrypt(const struct convert_tools *tools, size_t chunk, uint8_t *buffer)
+{
+	uint64_t chunk_start = (uint64_t)chunk * tools->manifest->chunk_size;
+	struct extent piece;
+	size_t cursor = 0;
+	int r = 0;
+
+	while (r == 0 && manifest_chunk_extent(tools->manifest, chunk, &cursor, &piece))
+		r = xts_encrypt(tools->xts, piece.offset, buffer + (piece.offset - chunk_start),
+				piece.length);
+	return r;
+}
+
 int convert_chunk_store(const struct convert_tools *tools, size_t chunk, const uint8_t *buffer)
 {
 	uint64_t chunk_start = (uint64_t)chunk * tools->manifest->chunk_size;

@@ -37,6 +37,11 @@ int convert_chunk_load(const struct convert_tools *tools, size_t chunk, enum con
 		       uint8_t *buffer);
 
 /*
+ * What CONVERT_ENCRYPT does behind its check, for a chunk that CONVERT_CHECK left good in @buffer.
+ */
+int convert_chunk_encrypt(const struct convert_tools *tools, size_t chunk, uint8_t *buffer);
+
+/*
  * Write what CONVERT_ENCRYPT left in @buffer to the new place, and zero what else was used there.
  * @buffer is NULL when the chunk is unused or its ciphertext is in place already.
  */

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "disk/convert/chunk.h"
 #include "disk/convert/crew.h"
+#include "disk/convert/kept.h"
 #include "disk/convert/work.h"
 
 /*
@@ -422,15 +423,20 @@ struct verify {
 	struct crew crew;
 	const struct disk_io *io;
 	const struct manifest *manifest;
+	struct convert_kept *kept; /* or NULL */
 	size_t next;
 };
 
-static int verify_chunk(const struct convert_tools *tools, size_t chunk, uint8_t *buffer)
+static int verify_chunk(struct verify *verify, const struct convert_tools *tools, size_t chunk,
+			uint8_t *buffer)
 {
-	int r = convert_chunk_load(tools, chunk, CONVERT_CHECK, buffer);
+	uint8_t *room = convert_kept_room(verify->kept, chunk);
+	int r = convert_chunk_load(tools, chunk, CONVERT_CHECK, room ? room : buffer);
 
 	if (r == -EILSEQ)
 		return convert_differs(tools->manifest, chunk);
+	if (r == 0)
+		convert_kept_hold(verify->kept, chunk);
 	return r;
 }
 
@@ -444,7 +450,7 @@ static void verify_chunks(struct verify *verify, const struct convert_tools *too
 		if (!convert_chunk_is_used(verify->manifest, chunk))
 			continue;
 		pthread_mutex_unlock(&verify->crew.lock);
-		r = verify_chunk(tools, chunk, buffer);
+		r = verify_chunk(verify, tools, chunk, buffer);
 		pthread_mutex_lock(&verify->crew.lock);
 		if (r < 0)
 			crew_fail(&verify->crew, chunk, r);
@@ -472,7 +478,8 @@ static void verify_thread(void *context)
 int convert_verify(const struct disk_io *io, const struct manifest *manifest,
 		   const struct convert_options *options)
 {
-	struct verify verify = {.io = io, .manifest = manifest};
+	struct verify verify = {
+		.io = io, .manifest = manifest, .kept = options ? options->kept : NULL};
 	int r;
 
 	crew_init(&verify.crew);

@@ -25,10 +25,23 @@ struct convert_progress {
 };
 typedef void convert_progress_callback(const struct convert_progress *progress, void *context);
 
+/*
+ * Memory of this program for what convert_verify() found good: handed to convert_run() by the same
+ * options, it saves reading that much from the disk again. At most @limit bytes are taken, of the
+ * highest chunks; what convert_run() has written is given back at once. @manifest is borrowed.
+ */
+struct convert_kept;
+int convert_kept_new(const struct manifest *manifest, uint64_t limit, struct convert_kept **ret);
+void convert_kept_free(struct convert_kept *kept);
+DEFINE_CLEANUP(struct convert_kept *, convert_kept_free)
+/* How much of this machine's memory may go into it: half of what is free, less a reserve. */
+uint64_t convert_kept_limit(void);
+
 struct convert_options {
 	unsigned int threads;		     /* 0: one for each processor online, at most 8 */
 	convert_progress_callback *progress; /* or NULL */
 	void *progress_context;
+	struct convert_kept *kept; /* borrowed, or NULL */
 };
 
 /*

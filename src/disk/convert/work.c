@@ -6,6 +6,7 @@
 
 #include "disk/convert/chunk.h"
 #include "disk/convert/crew.h"
+#include "disk/convert/kept.h"
 
 /* Buffers of one chunk each: with the header's copy the most memory that a conversion takes. */
 #define BUFFERS 32
@@ -14,7 +15,8 @@
 struct item {
 	size_t chunk;
 	uint8_t *buffer;
-	bool stored; /* its ciphertext is in place already, or it has none: only zeros to write */
+	uint8_t *data; /* its ciphertext: the buffer, or where its plaintext was kept */
+	bool stored;   /* its ciphertext is in place already, or it has none: only zeros to write */
 	struct item *next;
 };
 
@@ -22,6 +24,7 @@ struct work {
 	struct crew crew;
 	const struct conversion *conversion;
 	struct convert_record *record;
+	struct convert_kept *kept; /* or NULL */
 
 	/* The batch that may be written now. */
 	struct convert_batch open;
@@ -121,14 +124,21 @@ static void close_batch(struct work *work)
 	open_batch_below(work, work->open.first);
 }
 
-/* Fill the item's buffer with the chunk's ciphertext. */
+/* Have the chunk's ciphertext in item->data. */
 static int load(const struct work *work, const struct convert_tools *tools, struct item *item)
 {
+	uint8_t *kept;
 	int r;
 
 	item->stored = !convert_chunk_is_used(tools->manifest, item->chunk);
+	item->data = item->buffer;
 	if (item->stored)
 		return 0;
+	kept = convert_kept_take(work->kept, tools->manifest, item->chunk);
+	if (kept) {
+		item->data = kept;
+		return convert_chunk_encrypt(tools, item->chunk, kept);
+	}
 	r = convert_chunk_load(tools, item->chunk, CONVERT_ENCRYPT, item->buffer);
 	if (r == -EILSEQ && item->chunk >= work->maybe_done) {
 		item->stored = true;
@@ -157,7 +167,9 @@ static void store(struct work *work, const struct convert_tools *tools, struct i
 	int r;
 
 	pthread_mutex_unlock(&work->crew.lock);
-	r = convert_chunk_store(tools, item->chunk, item->stored ? NULL : item->buffer);
+	r = convert_chunk_store(tools, item->chunk, item->stored ? NULL : item->data);
+	if (item->data != item->buffer)
+		convert_kept_drop(work->kept, item->chunk);
 	pthread_mutex_lock(&work->crew.lock);
 	if (r < 0) {
 		crew_fail(&work->crew, rank(work, item->chunk), r);
@@ -255,7 +267,11 @@ static uint64_t used_bytes_from(const struct manifest *manifest, size_t chunk)
 int convert_work(const struct conversion *conversion, const struct convert_options *options,
 		 struct convert_record *record)
 {
-	cleanup(work_done) struct work work = {.conversion = conversion, .record = record};
+	cleanup(work_done) struct work work = {
+		.conversion = conversion,
+		.record = record,
+		.kept = options ? options->kept : NULL,
+	};
 	int r = work_init(&work);
 
 	if (r < 0)
