@@ -5,22 +5,36 @@
 
 #include <string.h>
 
-/* The one read of the header: everything later works on this copy. */
-static int read_header(struct boot *boot, struct luks_header **ret)
+static int read_front(struct boot *boot, size_t size, struct luks_header **ret)
 {
 	cleanup(freep) uint8_t *data = NULL;
-	int r = disk_buffer_new(LUKS_HEADER_SIZE, &data);
+	int r = disk_buffer_new(size, &data);
 
 	if (r < 0)
 		return r;
-	if (disk_file_size(boot->disk) < LUKS_DATA_OFFSET)
-		return fail(-ENOSPC, "%s is smaller than a LUKS2 header", boot->partition->path);
-	r = boot->io.read(boot->io.context, data, LUKS_HEADER_SIZE, 0);
+	r = boot->io.read(boot->io.context, data, size, 0);
 	if (r < 0)
 		return fail(r, "%s: the LUKS2 header cannot be read: %s", boot->partition->path,
 			    strerror(-r));
-	r = luks_header_check(data, LUKS_HEADER_SIZE, ret);
+	r = luks_header_check(data, size, ret);
 	return r < 0 ? fail(r, "%s: %s", boot->partition->path, fail_sentence(r)) : 0;
+}
+
+/*
+ * One read of the header, on whose copy everything later works. Where that is too little another
+ * one reads it whole, and nothing of the first is kept: the disk may have changed in between.
+ */
+static int read_header(struct boot *boot, struct luks_header **ret)
+{
+	int r;
+
+	if (disk_file_size(boot->disk) < LUKS_DATA_OFFSET)
+		return fail(-ENOSPC, "%s is smaller than a LUKS2 header", boot->partition->path);
+	r = read_front(boot, LUKS_FRONT_SIZE, ret);
+	if (r != -ENODATA)
+		return r;
+	fail_clear();
+	return read_front(boot, LUKS_HEADER_SIZE, ret);
 }
 
 int boot_reopen(struct boot *boot, struct root *ret)

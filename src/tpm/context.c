@@ -65,7 +65,7 @@ int tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct tpm **ret)
 		return -ENOMEM;
 	}
 	tpm->tcti = tcti;
-	tpm->primary = tpm->extending = ESYS_TR_NONE;
+	tpm->primary = tpm->session = ESYS_TR_NONE;
 	/* No TPM2_Startup: the kernel has done it before it offered the device. */
 	rc = Esys_Initialize(&tpm->esys, tcti, NULL);
 	if (rc != TSS2_RC_SUCCESS)
@@ -86,7 +86,7 @@ void tpm_free(struct tpm *tpm)
 	if (!tpm)
 		return;
 	if (tpm->esys)
-		tpm_extending_forget(tpm);
+		tpm_session_forget(tpm);
 	if (tpm->esys && tpm->primary != ESYS_TR_NONE && tpm->primary_legacy)
 		(void)Esys_FlushContext(tpm->esys, tpm->primary);
 	Esys_Finalize(&tpm->esys);

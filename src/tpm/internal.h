@@ -17,7 +17,7 @@ struct tpm {
 	ESYS_TR primary;
 	bool primary_legacy;
 	bool primary_rsa;
-	ESYS_TR extending; /* the session of all PCR_Extend, or ESYS_TR_NONE */
+	ESYS_TR session; /* of all commands, salted to the primary key; or ESYS_TR_NONE */
 };
 
 /* ESYS's own allocations. */
@@ -52,9 +52,6 @@ void tpm_pcr_list(uint32_t mask, char ret[static PCR_LIST_SIZE]);
 /* Mask of those in @mask whose values differ. */
 uint32_t tpm_pcr_difference(const struct tpm_pcr_values *a, const struct tpm_pcr_values *b,
 			    uint32_t mask);
-
-/* End the session of tpm_pcr_extend(), if there is one. */
-void tpm_extending_forget(struct tpm *tpm);
 
 /* ---- token.c, pure: a JSON array of PCR numbers, without repetition. -EBADMSG. ---- */
 int tpm_pcr_mask_read(json_t *array, uint32_t *ret);
@@ -131,17 +128,20 @@ void tpm_primary_forget(struct tpm *tpm);
 
 /* ---- session.c ---- */
 /*
- * Salted to tpm->primary, AES-128-CFB, SHA-256; ends with the first command that succeeds with it.
- * @bind: ESYS_TR_NONE or a loaded object.
+ * The HMAC session, salted to tpm->primary, which must be there: AES-128-CFB, SHA-256. Started once
+ * and kept, since each start costs more than the commands that it is for.
  */
-int tpm_session_hmac(struct tpm *tpm, ESYS_TR bind, struct tpm_handle *ret);
+int tpm_session_get(struct tpm *tpm, ESYS_TR *ret);
+/* tpm_fail() for a command in the session: an answer that was lost leaves one that fits no more. */
+int tpm_session_fail(struct tpm *tpm, TSS2_RC rc, const char *what);
+/* End it, if there is one. */
+void tpm_session_forget(struct tpm *tpm);
 /* A command that a policy session authorises, tried again when a PCR changed in between. */
 struct tpm_policy_command {
 	const char *what;
 	const struct tpm_binding *binding;
 	const uint8_t *policy;		     /* expected digest */
 	const struct tpm_pcr_values *before; /* when it was sealed or defined, or NULL */
-	ESYS_TR bind;
 	TSS2_RC (*run)(struct tpm *tpm, ESYS_TR policy, ESYS_TR encryption, void *data);
 	void *data;
 };

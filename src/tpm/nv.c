@@ -35,21 +35,18 @@ int tpm_nv_find(struct tpm *tpm, uint32_t index, struct tpm_nv_index *ret)
 static int nv_read(struct tpm_nv_index *nv, TPM2B_MAX_NV_BUFFER **ret)
 {
 	struct tpm *tpm = nv->tpm;
-	TPM_HANDLE(session, tpm);
+	ESYS_TR session;
 	TSS2_RC rc;
-	int r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
+	int r = tpm_session_get(tpm, &session);
 
 	if (r < 0)
 		return r;
 	/*
 	 * The session's HMAC covers the index's name, and with it the public area that was checked.
 	 */
-	rc = Esys_NV_Read(tpm->esys, nv->tr, nv->tr, session.tr, ESYS_TR_NONE, ESYS_TR_NONE,
+	rc = Esys_NV_Read(tpm->esys, nv->tr, nv->tr, session, ESYS_TR_NONE, ESYS_TR_NONE,
 			  nv->area.size, 0, ret);
-	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "reading the TPM record");
-	session.tr = ESYS_TR_NONE;
-	return 0;
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_session_fail(tpm, rc, "reading the TPM record");
 }
 
 /*
@@ -133,9 +130,9 @@ static int nv_define(struct tpm *tpm, uint32_t index, const uint8_t *policy, siz
 {
 	const TPM2B_AUTH no_auth = {};
 	TPM2B_NV_PUBLIC area = {};
-	TPM_HANDLE(session, tpm);
+	ESYS_TR session;
 	TSS2_RC rc;
-	int r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
+	int r = tpm_session_get(tpm, &session);
 
 	if (r < 0)
 		return r;
@@ -145,13 +142,12 @@ static int nv_define(struct tpm *tpm, uint32_t index, const uint8_t *policy, siz
 	area.nvPublic.authPolicy.size = HASH_SHA256_SIZE;
 	memcpy(area.nvPublic.authPolicy.buffer, policy, HASH_SHA256_SIZE);
 	area.nvPublic.dataSize = (uint16_t)size;
-	rc = Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, session.tr, ESYS_TR_NONE,
-				 ESYS_TR_NONE, &no_auth, &area, ret);
+	rc = Esys_NV_DefineSpace(tpm->esys, ESYS_TR_RH_OWNER, session, ESYS_TR_NONE, ESYS_TR_NONE,
+				 &no_auth, &area, ret);
 	if (rc != TSS2_RC_SUCCESS) {
 		*ret = ESYS_TR_NONE;
-		return tpm_fail(rc, "defining the TPM record's NV index");
+		return tpm_session_fail(tpm, rc, "defining the TPM record's NV index");
 	}
-	session.tr = ESYS_TR_NONE;
 	return 0;
 }
 
@@ -246,7 +242,6 @@ int tpm_record_write(struct tpm *tpm, uint32_t index, const struct tpm_binding *
 		.binding = binding,
 		.policy = policy,
 		.before = &record->sealed_values,
-		.bind = ESYS_TR_NONE,
 		.run = run_write,
 		.data = &write,
 	};

@@ -128,43 +128,11 @@ int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret)
 	return 0;
 }
 
-void tpm_extending_forget(struct tpm *tpm)
-{
-	struct tpm_handle session = {.tpm = tpm, .tr = tpm->extending};
-
-	tpm_handle_flush(&session);
-	tpm->extending = session.tr;
-}
-
-/*
- * Salted where a primary key is known: then nobody can drop the command unseen. Kept, since events
- * come several at a time.
- */
-static int get_session(struct tpm *tpm, ESYS_TR *ret)
-{
-	TPM_HANDLE(session, tpm);
-	int r;
-
-	*ret = ESYS_TR_PASSWORD;
-	if (tpm->extending == ESYS_TR_NONE && tpm->primary != ESYS_TR_NONE) {
-		r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
-		if (r < 0)
-			return r;
-		(void)Esys_TRSess_SetAttributes(tpm->esys, session.tr, TPMA_SESSION_CONTINUESESSION,
-						TPMA_SESSION_CONTINUESESSION);
-		tpm->extending = session.tr;
-		session.tr = ESYS_TR_NONE;
-	}
-	if (tpm->extending != ESYS_TR_NONE)
-		*ret = tpm->extending;
-	return 0;
-}
-
 int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		   uint8_t (*digests)[HASH_MAX_SIZE])
 {
 	TPML_DIGEST_VALUES list = {};
-	ESYS_TR session;
+	ESYS_TR session = ESYS_TR_PASSWORD;
 	TSS2_RC rc;
 	int r;
 
@@ -178,17 +146,14 @@ int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		       hash_size((enum hash_algorithm)i));
 		list.count++;
 	}
-	r = get_session(tpm, &session);
+	/* Where a primary key is known nobody can drop the command unseen. */
+	r = tpm->primary != ESYS_TR_NONE ? tpm_session_get(tpm, &session) : 0;
 	if (r < 0)
 		return r;
 	/* ESYS numbers the PCRs' handles from zero. */
 	rc = Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, session, ESYS_TR_NONE, ESYS_TR_NONE,
 			     &list);
-	if (rc == TSS2_RC_SUCCESS)
-		return 0;
-	/* An answer that was lost leaves a session that fits no more. */
-	tpm_extending_forget(tpm);
-	return tpm_fail(rc, "extending a PCR");
+	return rc == TSS2_RC_SUCCESS ? 0 : tpm_session_fail(tpm, rc, "extending a PCR");
 }
 
 static bool all_bytes_are(const struct tpm_pcr_values *values, unsigned int pcr, uint8_t byte)

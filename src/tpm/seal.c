@@ -93,24 +93,23 @@ static int create(struct tpm *tpm, const uint8_t policy[static HASH_SHA256_SIZE]
 	const TPM2B_DATA outside = {};
 	TPM2B_SENSITIVE_CREATE *sensitive;
 	TPM2B_PUBLIC template;
-	TPM_HANDLE(session, tpm);
+	ESYS_TR session;
 	TSS2_RC rc;
 	int r = secret_new(sizeof(*sensitive), &memory);
 
 	if (r == 0)
-		r = tpm_session_hmac(tpm, ESYS_TR_NONE, &session);
+		r = tpm_session_get(tpm, &session);
 	if (r < 0)
 		return r;
 	sensitive = (TPM2B_SENSITIVE_CREATE *)(void *)memory->data;
 	sensitive->sensitive.data.size = (uint16_t)secret->size;
 	memcpy(sensitive->sensitive.data.buffer, secret->data, secret->size);
 	make_template(policy, &template);
-	rc = Esys_Create(tpm->esys, tpm->primary, ESYS_TR_PASSWORD, session.tr, ESYS_TR_NONE,
+	rc = Esys_Create(tpm->esys, tpm->primary, ESYS_TR_PASSWORD, session, ESYS_TR_NONE,
 			 sensitive, &template, &outside, &no_pcrs, ret_private, ret_public, NULL,
 			 NULL, NULL);
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, "sealing the disk's key with the TPM");
-	session.tr = ESYS_TR_NONE;
+		return tpm_session_fail(tpm, rc, "sealing the disk's key with the TPM");
 	return 0;
 }
 

@@ -12,31 +12,50 @@ static const TPMT_SYM_DEF aes_128_cfb = {
 	.mode.aes = TPM2_ALG_CFB,
 };
 
-static int start(struct tpm *tpm, TPM2_SE type, ESYS_TR bind, ESYS_TR encryption,
-		 TPMA_SESSION attributes, struct tpm_handle *ret)
+/* @salt: the key that the session's secret is made with, or ESYS_TR_NONE for a session without. */
+static int start(struct tpm *tpm, TPM2_SE type, ESYS_TR salt, TPMA_SESSION attributes, ESYS_TR *ret)
 {
-	TSS2_RC rc = Esys_StartAuthSession(tpm->esys, tpm->primary, bind, encryption, ESYS_TR_NONE,
-					   ESYS_TR_NONE, NULL, type, &aes_128_cfb, TPM2_ALG_SHA256,
-					   &ret->tr);
+	ESYS_TR session;
+	TSS2_RC rc = Esys_StartAuthSession(tpm->esys, salt, ESYS_TR_NONE, ESYS_TR_NONE,
+					   ESYS_TR_NONE, ESYS_TR_NONE, NULL, type, &aes_128_cfb,
+					   TPM2_ALG_SHA256, &session);
 
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_fail(rc, "starting a session with the TPM");
-	rc = Esys_TRSess_SetAttributes(tpm->esys, ret->tr, attributes, 0xff);
+	*ret = session;
+	rc = Esys_TRSess_SetAttributes(tpm->esys, session, attributes, 0xff);
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_fail(rc, "starting a session with the TPM");
 	return 0;
 }
 
-int tpm_session_hmac(struct tpm *tpm, ESYS_TR bind, struct tpm_handle *ret)
+int tpm_session_get(struct tpm *tpm, ESYS_TR *ret)
 {
-	return start(tpm, TPM2_SE_HMAC, bind, ESYS_TR_NONE,
-		     TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT, ret);
+	int r = 0;
+
+	if (tpm->session == ESYS_TR_NONE)
+		r = start(tpm, TPM2_SE_HMAC, tpm->primary,
+			  TPMA_SESSION_DECRYPT | TPMA_SESSION_ENCRYPT |
+				  TPMA_SESSION_CONTINUESESSION,
+			  &tpm->session);
+	if (r < 0)
+		tpm_session_forget(tpm);
+	*ret = tpm->session;
+	return r;
 }
 
-static void set_continue(struct tpm *tpm, ESYS_TR session, bool on)
+void tpm_session_forget(struct tpm *tpm)
 {
-	(void)Esys_TRSess_SetAttributes(tpm->esys, session, on ? TPMA_SESSION_CONTINUESESSION : 0,
-					TPMA_SESSION_CONTINUESESSION);
+	struct tpm_handle session = {.tpm = tpm, .tr = tpm->session};
+
+	tpm_handle_flush(&session);
+	tpm->session = session.tr;
+}
+
+int tpm_session_fail(struct tpm *tpm, TSS2_RC rc, const char *what)
+{
+	tpm_session_forget(tpm);
+	return tpm_fail(rc, what);
 }
 
 /* @expected: SHA-256 of the values, or NULL for whatever they are now. 1 when they are others. */
@@ -147,7 +166,6 @@ static int policy_signed(struct tpm *tpm, const struct tpm_binding *binding, ESY
 struct attempt {
 	struct tpm *tpm;
 	const struct tpm_policy_command *command;
-	struct tpm_handle *encryption;
 	const uint8_t *expected; /* SHA-256 of the literal PCRs, or NULL */
 };
 
@@ -168,11 +186,14 @@ static int policy_literal(const struct attempt *attempt, ESYS_TR session)
 	return memcmp(digest, attempt->command->policy, sizeof(digest)) == 0 ? 0 : 1;
 }
 
-/* A session in which the policy has been run; it ends with the command that it authorises. */
+/*
+ * A session in which the policy has been run; it ends with the command that it authorises. It has no
+ * secret: the command and its answer are covered by the HMAC session beside it.
+ */
 static int policy_session(const struct attempt *attempt, struct tpm_handle *ret)
 {
 	const struct tpm_binding *binding = attempt->command->binding;
-	int r = start(attempt->tpm, TPM2_SE_POLICY, ESYS_TR_NONE, attempt->encryption->tr, 0, ret);
+	int r = start(attempt->tpm, TPM2_SE_POLICY, ESYS_TR_NONE, 0, &ret->tr);
 
 	if (r == 0 && binding->public_key)
 		r = policy_signed(attempt->tpm, binding, ret->tr);
@@ -195,21 +216,21 @@ static int try_once(const struct attempt *attempt)
 	const struct tpm_policy_command *command = attempt->command;
 	struct tpm *tpm = attempt->tpm;
 	TPM_HANDLE(policy, tpm);
+	ESYS_TR encryption;
 	TSS2_RC rc;
-	int r;
+	int r = tpm_session_get(tpm, &encryption);
 
-	set_continue(tpm, attempt->encryption->tr, true);
+	if (r < 0)
+		return r;
 	r = policy_session(attempt, &policy);
 	if (r != 0)
 		return r < 0 ? r : explain(tpm, command);
-	/* Both sessions end with the command, if it succeeds. */
-	set_continue(tpm, attempt->encryption->tr, false);
-	rc = command->run(tpm, policy.tr, attempt->encryption->tr, command->data);
+	rc = command->run(tpm, policy.tr, encryption, command->data);
 	if (tpm_rc_base(rc) == TPM2_RC_PCR_CHANGED)
 		return 1;
 	if (rc != TSS2_RC_SUCCESS)
-		return tpm_fail(rc, command->what);
-	policy.tr = attempt->encryption->tr = ESYS_TR_NONE;
+		return tpm_session_fail(tpm, rc, command->what);
+	policy.tr = ESYS_TR_NONE;
 	return 0;
 }
 
@@ -239,13 +260,10 @@ static bool expected_digest(const struct tpm_policy_command *command,
 
 int tpm_session_run(struct tpm *tpm, const struct tpm_policy_command *command)
 {
-	TPM_HANDLE(encryption, tpm);
-	struct attempt attempt = {.tpm = tpm, .command = command, .encryption = &encryption};
+	struct attempt attempt = {.tpm = tpm, .command = command};
 	uint8_t expected[HASH_SHA256_SIZE];
-	int r = tpm_session_hmac(tpm, command->bind, &encryption);
+	int r;
 
-	if (r < 0)
-		return r;
 	attempt.expected = expected_digest(command, expected) ? expected : NULL;
 	for (int i = 0; i < PCR_CHANGED_TRIES; i++) {
 		r = try_once(&attempt);

@@ -83,6 +83,8 @@ void tpm_primary_forget(struct tpm *tpm)
 {
 	if (tpm->primary == ESYS_TR_NONE)
 		return;
+	/* It trusts this key. */
+	tpm_session_forget(tpm);
 	if (tpm->primary_legacy)
 		(void)Esys_FlushContext(tpm->esys, tpm->primary);
 	else

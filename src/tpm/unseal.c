@@ -71,7 +71,7 @@ static int unseal_with(struct tpm *tpm, const struct tpm_sealed *sealed,
 		r = load(tpm, sealed, &object);
 	if (r < 0)
 		return r;
-	unseal->object = command->bind = object.tr;
+	unseal->object = object.tr;
 	r = tpm_session_run(tpm, command);
 	return r < 0 ? r : take_secret(unseal->data, ret);
 }

@@ -155,7 +155,7 @@ def unit_time(stamps):
 def add_unit(figures, boot, stamps):
     """The unit, what is unavoidable in it, and where the rest goes."""
     results = boot.results()
-    loaded, first, last, end, waited, commands, idle, cpu = map(
+    loaded, first, last, end, waited, commands, idle, cpu, contexts, context_time = map(
         int, results["file=/run/bench-tpm"].split())
     opened = [int(line) for line in results[f"file={STAMPS}"].split() if line.isdigit()][-1]
     whole = unit_time(stamps)
@@ -166,7 +166,8 @@ def add_unit(figures, boot, stamps):
             ("unit without that, ms", own), ("floor: its TPM commands, ms", waited / 1000),
             ("floor: keyslot and activation, ms", opened / 1000), ("floor, ms", floor),
             ("unit without waiting, by floor", own / floor), ("TPM commands", commands),
-            ("its CPU time, ms", cpu / 1000),
+            ("its CPU time, ms", cpu / 1000), ("libtss2-esys's OpenSSL contexts", contexts),
+            ("making and freeing them, ms", context_time / 1000),
             ("until its libraries are loaded, ms",
              (loaded - stamps["ExecMainStartTimestampMonotonic"]) / 1000),
             ("from there to its first TPM command, ms", (first - loaded) / 1000),
@@ -213,7 +214,8 @@ def conclude(figures):
         f"{100 * figures.median(name, part) / whole:.0f} % {words}"
         for part, words in (("floor: its TPM commands, ms", "the TPM"),
                             ("floor: keyslot and activation, ms", "the volume"),
-                            ("until its libraries are loaded, ms", "sandbox and libraries"))) +
+                            ("until its libraries are loaded, ms", "sandbox and libraries"),
+                            ("making and freeing them, ms", "OpenSSL contexts of libtss2-esys"))) +
                  f"; its CPU time is {figures.median(name, 'its CPU time, ms'):.0f} ms")
     figures.reach("unit_vs_floor", figures.median(name, "unit without waiting, by floor"), LIMIT)
 

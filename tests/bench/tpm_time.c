@@ -5,7 +5,9 @@
  * line goes to RESULT: when the libraries were loaded, when the first command began, when the last
  * answer was there, when the program ended (microseconds of CLOCK_MONOTONIC), how long it waited in
  * all, how many commands there were, and how long it waited in poll() for anything else: for the
- * kernel's and udev's word that a device is there. The last is its CPU time.
+ * kernel's and udev's word that a device is there. Then its CPU time, and how many library contexts
+ * of OpenSSL were made and how long it took to make, fill and free them: libtss2-esys makes one for
+ * each hash, HMAC and nonce.
  */
 #include "base/macro.h"
 
@@ -23,13 +25,19 @@
 typedef ssize_t (*write_function)(int fd, const void *data, size_t size);
 typedef ssize_t (*read_function)(int fd, void *data, size_t size);
 typedef int (*poll_function)(struct pollfd *fds, nfds_t count, int timeout);
+typedef void *(*new_function)(void);
+typedef void (*free_function)(void *context);
+typedef void *(*fetch_function)(void *context, const char *name, const char *properties);
 
-static long long loaded, first, last, begun, waited, idle;
-static int tpm_fd = -1, commands;
+static long long loaded, first, last, begun, waited, idle, context_time;
+static int tpm_fd = -1, commands, contexts;
 
 EXPORTED ssize_t write(int fd, const void *data, size_t size);
 EXPORTED ssize_t read(int fd, void *data, size_t size);
 EXPORTED int poll(struct pollfd *fds, nfds_t count, int timeout);
+EXPORTED void *OSSL_LIB_CTX_new(void);
+EXPORTED void OSSL_LIB_CTX_free(void *context);
+EXPORTED void *EVP_MD_fetch(void *context, const char *name, const char *properties);
 
 static bool is_tpm(int fd, const uint8_t *data, size_t size)
 {
@@ -88,6 +96,38 @@ int poll(struct pollfd *fds, nfds_t count, int timeout)
 	return n;
 }
 
+void *OSSL_LIB_CTX_new(void)
+{
+	new_function next = (new_function)dlsym(RTLD_NEXT, "OSSL_LIB_CTX_new");
+	long long start = now_us();
+	void *context = next();
+
+	contexts++;
+	context_time += now_us() - start;
+	return context;
+}
+
+void OSSL_LIB_CTX_free(void *context)
+{
+	free_function next = (free_function)dlsym(RTLD_NEXT, "OSSL_LIB_CTX_free");
+	long long start = now_us();
+
+	next(context);
+	context_time += now_us() - start;
+}
+
+/* The first in a context loads its providers and their algorithms. */
+void *EVP_MD_fetch(void *context, const char *name, const char *properties)
+{
+	fetch_function next = (fetch_function)dlsym(RTLD_NEXT, "EVP_MD_fetch");
+	long long start = now_us();
+	void *hash = next(context, name, properties);
+
+	if (context)
+		context_time += now_us() - start;
+	return hash;
+}
+
 static void __attribute__((constructor)) note_start(void)
 {
 	loaded = now_us();
@@ -99,7 +139,8 @@ static void __attribute__((destructor)) save(void)
 
 	if (!file)
 		return;
-	fprintf(file, "%lld %lld %lld %lld %lld %d %lld %lld\n", loaded, first, last, now_us(),
-		waited, commands, idle, clock_us(CLOCK_PROCESS_CPUTIME_ID));
+	fprintf(file, "%lld %lld %lld %lld %lld %d %lld %lld %d %lld\n", loaded, first, last,
+		now_us(), waited, commands, idle, clock_us(CLOCK_PROCESS_CPUTIME_ID), contexts,
+		context_time);
 	fclose(file);
 }

@@ -105,11 +105,19 @@ static uint32_t be32_at(const uint8_t *data)
 	return (uint32_t)data[0] << 24 | (uint32_t)data[1] << 16 | (uint32_t)data[2] << 8 | data[3];
 }
 
-/* StartAuthSession: header, tpmKey, bind. */
+/*
+ * StartAuthSession: header, tpmKey, bind, nonce, salt, type. A policy session needs no secret: it is
+ * never alone at a command.
+ */
 static void look_at_session(struct swtpm *swtpm, const uint8_t *command)
 {
+	const uint8_t *salt = command + 20 + (command[18] << 8 | command[19]);
+	const uint8_t *type = salt + 2 + (salt[0] << 8 | salt[1]);
+
+	if (*type != TPM2_SE_HMAC)
+		return;
+	swtpm->hmac_sessions++;
 	swtpm->unsalted += be32_at(command + 10) == TPM2_RH_NULL;
-	swtpm->bound += be32_at(command + 14) != TPM2_RH_NULL;
 }
 
 static TSS2_RC watch_transmit(TSS2_TCTI_CONTEXT *context, size_t size, const uint8_t *command)

@@ -28,7 +28,7 @@ struct swtpm {
 	uint32_t fail_code;	/* this command's answer becomes fail_response */
 	uint32_t fail_response; /* 0: none */
 	bool fail_once;
-	unsigned int unsalted, bound; /* sessions started */
+	unsigned int hmac_sessions, unsalted; /* started; those without a salt */
 };
 
 /* Is there an swtpm program? If not, tests skip, and main says so. */

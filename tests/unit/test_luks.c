@@ -17,6 +17,7 @@
 #define NAME	       "root"
 #define EPOCH	       7
 #define METADATA_SIZE  16384
+#define AREA_SIZE      258048 /* of each of the two keyslots */
 #define JSON_OFFSET    4096
 #define CHECKSUM_START 448
 #define CHECKSUM_SIZE  64
@@ -779,7 +780,6 @@ static void deep_nesting_is_refused(void **state)
 static void other_contents_are_told_apart(void **state)
 {
 	cleanup(freep) uint8_t *data = calloc(1, LUKS_HEADER_SIZE);
-	struct luks_header *header = NULL;
 
 	(void)state;
 	assert_non_null(data);
@@ -787,8 +787,20 @@ static void other_contents_are_told_apart(void **state)
 	/* A second copy at a place where cryptsetup would find it. */
 	memcpy(data + 4 * MIB, made.data + METADATA_SIZE, METADATA_SIZE);
 	assert_int_equal(verdict(data), -EBADMSG);
-	assert_int_equal(luks_header_check(made.data, LUKS_HEADER_SIZE - 1, &header), -EBADMSG);
+}
+
+/* A copy is enough that holds both texts and each keyslot's area. */
+static void short_copies_are_told(void **state)
+{
+	const size_t texts = 2 * METADATA_SIZE, end = texts + 2 * AREA_SIZE;
+	cleanup(luks_header_freep) struct luks_header *header = NULL;
+
+	(void)state;
+	assert_int_equal(luks_header_check(made.data, texts - 1, &header), -EBADMSG);
+	assert_int_equal(luks_header_check(made.data, texts, &header), -ENODATA);
+	assert_int_equal(luks_header_check(made.data, end - 1, &header), -ENODATA);
 	assert_null(header);
+	must(luks_header_check(made.data, end, &header));
 }
 
 static int run(const char *input, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -1289,6 +1301,7 @@ int main(void)
 		cmocka_unit_test(nested_member_twice_is_refused),
 		cmocka_unit_test(deep_nesting_is_refused),
 		cmocka_unit_test(other_contents_are_told_apart),
+		cmocka_unit_test(short_copies_are_told),
 		cmocka_unit_test(stock_cryptsetup_opens_it),
 		cmocka_unit_test(stock_changes_are_accepted),
 		cmocka_unit_test(devices_of_a_wrong_size_are_refused),

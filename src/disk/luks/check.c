@@ -365,13 +365,17 @@ static int read_copies(const uint8_t *data, struct luks_metadata *ret)
 }
 
 /* Keep the keyslots' bytes: from here on nothing reads the disk's header again. */
-static int keep_areas(struct luks_header *header, const uint8_t *data, uint32_t keyslots)
+static int keep_areas(struct luks_header *header, const uint8_t *data, size_t size,
+		      uint32_t keyslots)
 {
 	for (unsigned int i = 0; i < LUKS_NUMBERS; i++) {
 		struct luks_area *area = &header->areas[i];
 
 		if ((keyslots & 1U << i) == 0)
 			continue;
+		if (area->offset + LUKS_AREA_SIZE > size)
+			return fail(-ENODATA, "keyslot %u lies behind the first %zu bytes", i,
+				    size);
 		/* analyze: -Wanalyzer-malloc-leak: each area is another one, freed by its header */
 		area->data = malloc(LUKS_AREA_SIZE);
 		if (!area->data)
@@ -388,8 +392,8 @@ int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret
 	uint32_t keyslots = 0;
 	int r;
 
-	if (size < LUKS_HEADER_SIZE)
-		return luks_refuse_header("there are less than 8 MiB of it");
+	if (size < LUKS_AREAS_OFFSET)
+		return luks_refuse_header("there are less than 32 KiB of it");
 	if (!partition_has_luks(data, size))
 		return fail(-EMEDIUMTYPE, "there is no LUKS2 header on the disk");
 	r = read_copies(data, &metadata);
@@ -411,7 +415,7 @@ int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret
 		return r;
 	header->sequence = metadata.sequence;
 	memcpy(header->facts.uuid, metadata.uuid, UUID_SIZE);
-	r = keep_areas(header, data, keyslots);
+	r = keep_areas(header, data, size, keyslots);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(header);

@@ -15,6 +15,7 @@
 #define LUKS_VOLUME_KEY_SIZE 64
 #define LUKS_SLOTS_MAX	     8
 #define LUKS_HEADER_SIZE     (8 * MIB) /* metadata and keyslots; zero from there to the data */
+#define LUKS_FRONT_SIZE	     MIB       /* as much of it as most headers use */
 #define LUKS_LABEL	     "cvmroot"
 #define LUKS_TOKEN_TYPE	     "cvmroot"
 
@@ -57,8 +58,9 @@ struct luks_header;
 
 /*
  * Strict check of a copy of the header, by the allow-list of check.c. @size bytes as read from the
- * disk, at least LUKS_HEADER_SIZE. Pure. -EBADMSG with a sentence that names what was refused;
- * -EMEDIUMTYPE when there is no LUKS2 magic at all.
+ * disk; LUKS_HEADER_SIZE are always enough. Pure. -EBADMSG with a sentence that names what was
+ * refused; -EMEDIUMTYPE when there is no LUKS2 magic at all; -ENODATA when a keyslot lies behind
+ * @size.
  */
 int luks_header_check(const uint8_t *data, size_t size, struct luks_header **ret);
 /* As far as the header says: uuid, data offset, sector size, epoch; the fingerprint stays zero. */
