@@ -50,11 +50,12 @@ cvmroot_drivers=(
     efivarfs autofs4 virtio_rng
 )
 
-# For a key broker. In a cloud the virtual function of a card may be what carries the traffic. QEMU
-# hands over an initdata document by fw_cfg.
+# For a key broker. In a cloud the virtual function of a card may be what carries the traffic; the
+# one of ConnectX cards (mlx5_core) weighs more than all others together, and Azure has hv_netvsc
+# beside it. QEMU hands over an initdata document by fw_cfg.
 cvmroot_broker_drivers=(
     virtio_net hv_netvsc mana gve ena vmxnet3 xen-netfront ibmveth qeth_l2
-    e1000 e1000e igb igbvf ixgbe ixgbevf iavf mlx5_core af_packet
+    e1000 e1000e igb igbvf ixgbe ixgbevf iavf af_packet
     qemu_fw_cfg
 )
 
@@ -105,6 +106,17 @@ cvmroot_wants_network() {
     [[ -e $config ]] && cvmroot check-config --needs-network "$config" > /dev/null 2>&1
 }
 
+# As for the network, with cvmroot_grow. What an initdata document says is known at the boot only.
+cvmroot_wants_grow() {
+    local config="${dracutsysrootdir-}/etc/cvmroot/cvmroot.toml"
+    case ${cvmroot_grow-auto} in
+    yes) return 0 ;;
+    no) return 1 ;;
+    esac
+    [[ ! -e $config ]] ||
+        cvmroot check-config --show "$config" 2> /dev/null | grep -qE '^(grow = true|path = )'
+}
+
 # A configuration that is not here yet may be appended later, and ask for a broker.
 cvmroot_forbids_network() {
     [[ ${cvmroot_network-auto} == no || -e "${dracutsysrootdir-}/etc/cvmroot/cvmroot.toml" ]]
@@ -146,6 +158,30 @@ cvmroot_install_program() {
         {"tls/$_arch/",tls/,"$_arch/",}"libtss2-mu.so.*" \
         {"tls/$_arch/",tls/,"$_arch/",}"libtss2-rc.so.*" \
         {"tls/$_arch/",tls/,"$_arch/",}"libtss2-tcti-device.so.*"
+    if cvmroot_wants_network || ! cvmroot_forbids_network; then
+        cvmroot_install_library libcurl.so.4 "for a key broker"
+    fi
+    if cvmroot_wants_grow; then
+        cvmroot_install_library libfdisk.so.1 "to grow the root partition"
+    fi
+}
+
+# One that the program opens when it needs it, and what that one needs: dracut looks for needs of
+# executable files only, as libraries are not everywhere.
+cvmroot_install_library() {
+    local dir path needs
+    # A list of words, as dracut has it.
+    # shellcheck disable=SC2086
+    for dir in $libdirs; do
+        path=$dir/$1
+        [[ -e ${dracutsysrootdir-}$path ]] || continue
+        mapfile -t needs < <(${DRACUT_LDD:-ldd} "${dracutsysrootdir-}$path" |
+            awk '$2 == "=>" && $3 ~ "^/" { print $3 }')
+        inst_multiple "$path" "${needs[@]}"
+        return 0
+    done
+    dfatal "cvmroot: $1 is needed $2, and is not installed here"
+    exit 1
 }
 
 cvmroot_install_configuration() {

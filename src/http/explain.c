@@ -9,7 +9,7 @@ static bool is_sent(const struct http *http)
 {
 	curl_off_t sent = 0;
 
-	(void)curl_easy_getinfo(http->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+	(void)curl.easy_getinfo(http->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
 	return !http->request->body || (uint64_t)sent >= http->request->body_size;
 }
 
@@ -41,7 +41,7 @@ static int explain_connection(struct http *http)
 {
 	long code = 0;
 
-	(void)curl_easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &code);
+	(void)curl.easy_getinfo(http->easy, CURLINFO_OS_ERRNO, &code);
 	if (http->socket_error > 0)
 		code = http->socket_error;
 	return fail(-ENOTCONN, "connection: %s",
@@ -51,14 +51,14 @@ static int explain_connection(struct http *http)
 /* The name in the URL, for the sentence. */
 static void copy_host(const struct http *http, char *ret, size_t size)
 {
-	CURLU *url = curl_url();
+	CURLU *url = curl.url();
 	char *host = NULL;
 
-	if (url && curl_url_set(url, CURLUPART_URL, http->request->url, 0) == CURLUE_OK)
-		(void)curl_url_get(url, CURLUPART_HOST, &host, 0);
+	if (url && curl.url_set(url, CURLUPART_URL, http->request->url, 0) == CURLUE_OK)
+		(void)curl.url_get(url, CURLUPART_HOST, &host, 0);
 	snprintf(ret, size, "%s", host ? host : http->request->url);
-	curl_free(host);
-	curl_url_cleanup(url);
+	curl.free(host);
+	curl.url_cleanup(url);
 }
 
 static int explain_name(const struct http *http)
@@ -162,6 +162,6 @@ int http_explain(struct http *http, CURLcode code)
 	default:
 		return fail(-EBADMSG, "%s: %s",
 			    http->phase == PHASE_ANSWER ? "answer" : "connection",
-			    http->detail[0] != '\0' ? http->detail : curl_easy_strerror(code));
+			    http->detail[0] != '\0' ? http->detail : curl.easy_strerror(code));
 	}
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/environment.h"
 #include "base/error.h"
+#include "base/library.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -14,9 +15,19 @@
 /* An answer that has begun has this long, and a second more for each KIB: slow bytes end. */
 #define ANSWER_GRACE_MS 5000
 
+#define LIBCURL "libcurl.so.4"
+
+LIBRARY_NOTE("broker", "Get keys from a key broker", LIBCURL);
+
+/* With some thirty that it needs, it takes most of the time that a start would take. */
+struct http_curl curl;
+
+#define SYMBOL(name) {"curl_" #name, &curl.name},
+static const struct library_symbol symbols[] = {HTTP_CURL_FUNCTIONS(SYMBOL)};
+
 /* An option that libcurl does not take would be a protection that is not there. */
 #define SET(http, option, value)                                                                   \
-	((http)->refused |= curl_easy_setopt((http)->easy, (option), (value)) != CURLE_OK)
+	((http)->refused |= curl.easy_setopt((http)->easy, (option), (value)) != CURLE_OK)
 
 struct slist {
 	struct curl_slist *list;
@@ -24,7 +35,7 @@ struct slist {
 
 static void slist_done(struct slist *slist)
 {
-	curl_slist_free_all(slist->list);
+	curl.slist_free_all(slist->list);
 }
 
 /* With CURLOPT_NOSIGNAL libcurl leaves it to us that a closed connection is an error, no signal. */
@@ -217,32 +228,37 @@ static void set_connection(struct http *http)
 
 int http_new(const struct http_options *options, struct http **ret)
 {
-	cleanup(http_freep) struct http *http = calloc(1, sizeof(*http));
+	cleanup(http_freep) struct http *http = NULL;
 	int r;
 
+	/* Before anything of it is loaded: it looks there. */
+	environment_forget();
+	r = library_load(LIBCURL, "to ask a key broker", symbols, ARRAY_SIZE(symbols));
+	if (r < 0)
+		return r;
+	http = calloc(1, sizeof(*http));
 	if (!http)
 		return -ENOMEM;
 	for (size_t i = 0; i < HTTP_SOCKETS_MAX; i++)
 		http->sockets[i] = -1;
-	environment_forget();
 	r = http_tls_load(options, &http->trusted);
 	if (r < 0)
 		return r;
 	/* Never undone: a thread that waits for a name server may outlive the client. */
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+	if (curl.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return -ENOMEM;
-	http->easy = curl_easy_init();
-	http->multi = curl_multi_init();
+	http->easy = curl.easy_init();
+	http->multi = curl.multi_init();
 	if (!http->easy || !http->multi)
 		return -ENOMEM;
 	set_isolation(http);
 	set_tls(http, options);
 	set_connection(http);
-	if (http->refused || curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK)
+	if (http->refused || curl.multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 1L) != CURLM_OK)
 		return fail(-EOPNOTSUPP,
 			    "libcurl %s lacks an option that cvmroot needs; it must "
 			    "be 7.87 or later, built with OpenSSL",
-			    curl_version_info(CURLVERSION_NOW)->version);
+			    curl.version_info(CURLVERSION_NOW)->version);
 	*ret = TAKE_PTR(http);
 	return 0;
 }
@@ -255,8 +271,8 @@ void http_free(struct http *http)
 		return;
 	sigpipe_ignore(&before);
 	/* The connection is the multi handle's, and closing it calls back. */
-	curl_easy_cleanup(http->easy);
-	curl_multi_cleanup(http->multi);
+	curl.easy_cleanup(http->easy);
+	curl.multi_cleanup(http->multi);
 	sigpipe_restore(&before);
 	X509_STORE_free(http->trusted);
 	http_header_done(&http->header);
@@ -280,7 +296,7 @@ static int check_request(const struct http *http, const struct http_request *req
 
 static int append(struct slist *slist, const char *line)
 {
-	struct curl_slist *list = curl_slist_append(slist->list, line);
+	struct curl_slist *list = curl.slist_append(slist->list, line);
 
 	if (!list)
 		return -ENOMEM;
@@ -353,7 +369,7 @@ static int wait_for_answer(struct http *http, CURLcode *ret)
 	int running = 1, left, r;
 
 	for (;;) {
-		if (curl_multi_perform(http->multi, &running) != CURLM_OK)
+		if (curl.multi_perform(http->multi, &running) != CURLM_OK)
 			return engine_failed();
 		if (running == 0)
 			break;
@@ -361,10 +377,10 @@ static int wait_for_answer(struct http *http, CURLcode *ret)
 		if (r < 0)
 			return r;
 		acknowledge_quickly(http);
-		if (curl_multi_poll(http->multi, NULL, 0, 500, NULL) != CURLM_OK)
+		if (curl.multi_poll(http->multi, NULL, 0, 500, NULL) != CURLM_OK)
 			return engine_failed();
 	}
-	message = curl_multi_info_read(http->multi, &left);
+	message = curl.multi_info_read(http->multi, &left);
 	if (!message || message->msg != CURLMSG_DONE)
 		return engine_failed();
 	*ret = message->data.result;
@@ -385,7 +401,7 @@ static int perform(struct http *http)
 	struct sigaction before;
 	int r;
 
-	if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
+	if (curl.multi_add_handle(http->multi, http->easy) != CURLM_OK)
 		return -ENOMEM;
 	sigpipe_ignore(&before);
 	r = wait_for_answer(http, &code);
@@ -394,7 +410,7 @@ static int perform(struct http *http)
 		r = http_explain(http, code);
 	}
 	/* Ends what is still under way. */
-	curl_multi_remove_handle(http->multi, http->easy);
+	curl.multi_remove_handle(http->multi, http->easy);
 	sigpipe_restore(&before);
 	return r;
 }

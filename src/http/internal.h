@@ -8,6 +8,20 @@
 #include <curl/curl.h>
 #include <openssl/ssl.h>
 
+/* Of libcurl, without the prefix. */
+/* clang-format off */
+#define HTTP_CURL_FUNCTIONS(X) \
+	X(easy_cleanup) X(easy_getinfo) X(easy_init) X(easy_setopt) X(easy_strerror) X(free) \
+	X(global_init) X(multi_add_handle) X(multi_cleanup) X(multi_info_read) X(multi_init) \
+	X(multi_perform) X(multi_poll) X(multi_remove_handle) X(multi_setopt) X(slist_append) \
+	X(slist_free_all) X(url) X(url_cleanup) X(url_get) X(url_set) X(version_info)
+/* clang-format on */
+
+#define HTTP_CURL_MEMBER(name) typeof(curl_##name) *name;
+extern struct http_curl {
+	HTTP_CURL_FUNCTIONS(HTTP_CURL_MEMBER)
+} curl;
+
 /* How far a request came. */
 enum http_phase {
 	PHASE_NAME,

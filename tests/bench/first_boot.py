@@ -195,15 +195,18 @@ def explain(figures, used):
     figures.note(f"the limit: {used / MIB:.0f} used MiB, read once and written once, take "
                  f"{limit:.2f} s at the throttle; the conversion alone takes "
                  f"{seconds - check:.2f} s, {(seconds - check) / limit:.2f} of it")
-    figures.note(f"the check before the first write reads them once more: vs_limit is at least 1.5 "
-                 f"with it (check_first = false leaves it out). It takes {check:.2f} of "
-                 f"{seconds:.2f} s; all that went to and from the disk needs {moved / RATE:.2f} s")
-    hashing = 2 * hash_seconds(used)
+    figures.note(f"the check before the first write takes {check:.2f} of {seconds:.2f} s; what it "
+                 "read stays in memory, so that the conversion reads nothing. With too little "
+                 "memory for that, vs_limit is up to 1.5 (check-first = false leaves the check "
+                 f"out). All that went to and from the disk needs {moved / RATE:.2f} s")
+    hashing = hash_seconds(used)
+    free, check = (figures.median(OURS, f"{FREE}, {name}")
+                   for name in ("s", "check before the first write, s"))
     theirs = figures.median(THEIRS, f"{FREE}, s")
-    figures.note(f"SHA-256 of the used bytes, in the check and again in the conversion, takes "
-                 f"{hashing:.2f} s of one processor, so on {os.cpu_count()} at least "
-                 f"{hashing / os.cpu_count() / theirs:.2f} of cryptsetup's time unthrottled, which "
-                 f"checks nothing; load average {os.getloadavg()[1]:.1f}")
+    figures.note(f"unthrottled the check takes {check:.2f} of {free:.2f} s, and the conversion the "
+                 f"rest: {(free - check) / theirs:.2f} of cryptsetup's time, which checks nothing. "
+                 f"SHA-256 of the used bytes takes {hashing:.2f} s of one processor; load average "
+                 f"{os.getloadavg()[1]:.1f}")
 
 
 def measure_native(arguments, figures):

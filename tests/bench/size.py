@@ -31,6 +31,7 @@ BINARY_KIB, ADDED_KIB = 350, 3 * 1024
 PACKAGES = ("clevis", "clevis-dracut", "clevis-luks", "clevis-tpm2", "iproute2", "netbase",
             "systemd-cryptsetup")
 PROGRAM = "usr/bin/cvmroot"
+LIBCURL, LIBFDISK = "libcurl.so.4", "libfdisk.so.1"
 BASE = "base: crypt, tpm2-tss"
 COMMON = ("crypt", "tpm2-tss")
 OURS, OURS_BROKER = "cvmroot, vTPM only", "cvmroot, broker too"
@@ -124,26 +125,15 @@ def needed(program):
 
 
 class Libraries:
-    """What our program loads, and which of that for libcurl alone."""
+    """What our program loads at its start, and what it loads with libcurl for a broker."""
 
     def __init__(self, tree):
         self.tree = tree
         self.named = needed(tree / PROGRAM)
         self.all = real_paths(tree, PROGRAM)
-        others, self.curl = set(), set()
-        for name in self.named:
-            path = (artefacts.LIBRARIES / name).as_posix()
-            if not (tree / path).exists():
-                continue  # the linker itself
-            closure = real_paths(tree, path) | {os.path.relpath(os.path.realpath(tree / path),
-                                                                tree)}
-            if name.startswith("libcurl."):
-                self.curl = closure
-            else:
-                others |= closure
-        self.curl -= others
-        if not self.curl:
-            sys.exit("libcurl is not among the libraries of the program")
+        path = (artefacts.LIBRARIES / LIBCURL).as_posix()
+        real = os.path.relpath(os.path.realpath(tree / path), tree)
+        self.curl = (real_paths(tree, path) | {real}) - self.all
 
     def size(self, paths):
         return sum((self.tree / path).stat().st_size for path in paths)
@@ -153,7 +143,12 @@ class Libraries:
                               ("libraries that it names", len(self.named)),
                               ("libraries with theirs", len(self.all))):
             figures.add("cvmroot, the program", figure, value)
-        figures.note(f"the program names {', '.join(self.named)}")
+        figures.note(f"the program names {', '.join(self.named)}; it loads {LIBCURL} for a broker "
+                     f"and {LIBFDISK} for a partition that is to be grown")
+        fdisk = os.path.realpath(self.tree / artefacts.LIBRARIES / LIBFDISK)
+        figures.note("against us: an image whose configuration says grow = true, as the one that "
+                     "image-tools/bake writes does, gets libfdisk as well, "
+                     f"{kib(os.stat(fdisk).st_size)} KiB more")
 
     def note_curl(self, figures, base):
         here = base.by_name()

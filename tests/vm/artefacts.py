@@ -158,8 +158,12 @@ def overlay(folder):
 def make_suite(suite, folder):
     tree = folder / "tree"
     make_tree(suite, tree)
-    image_tool("initrd", tree, folder / "initrd")
-    image_tool("initrd", "--network", tree, folder / "network-initrd")
+    # Simulated platforms ask their broker over a network that is not the initrd's.
+    curl = LIBRARIES / "libcurl.so.4"
+    image_tool("initrd", "--grow", "--install",
+               ",".join(f"/{path}" for path in (curl, *find_libraries(tree, curl))), tree,
+               folder / "initrd")
+    image_tool("initrd", "--grow", "--network", tree, folder / "network-initrd")
     kernels = list((tree / "boot").glob("vmlinuz-*"))
     shutil.copy(kernels[0], folder / "kernel")
     copy_boot_parts(tree, kernels[0], folder / "boot-tree")
