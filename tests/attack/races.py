@@ -9,16 +9,18 @@ from machine import Drive
 from nbd import NetworkDisk
 from rows import attack, need
 
-HEADER_SIZE = 8 * MIB  # of it, cvmroot reads all
+HEADER_SIZE = 8 * MIB
+FRONT_SIZE = MIB  # with no more keyslots than the first, cvmroot reads no more of it
 DATA = disk.START + disk.SHIFT
 ATTACKER = b"content of attacker"  # as long as disk.MARKER
 COPY_OFFSET = MIB  # of the header's copy, behind the first progress record
+LITTLE_MEMORY, ENOUGH_MEMORY = 400, 1024  # MiB, for a first boot that keeps nothing, or the image
 PROBE_SIZE = 4096  # udev and the like look at single pages, for a magic
 
 
 class TwoFaces(NetworkDisk):
     """
-    The header of one disk until it was read to its end, that of another one from then on. The data
+    The header of one disk until its front was read, that of another one from then on. The data
     behind it are the other's, too, as soon as somebody reads it again to use it, if @data_follow.
     """
 
@@ -43,7 +45,7 @@ class TwoFaces(NetworkDisk):
         file = self.face(offset)
         file.seek(offset)
         data = file.read(size)
-        if offset < disk.START + HEADER_SIZE <= offset + size:
+        if offset < disk.START + FRONT_SIZE <= offset + size:
             self.first_reads += 1
         return data
 
@@ -124,12 +126,10 @@ class EditedBehind(NetworkDisk):
         self.written |= self.covers(offset, len(data))
 
 
-@attack(5, "fails closed: the edited block is never encrypted", weaken="verify-once",
-        red="with the attacker's block was booted")
-def image_edited_meanwhile(name):
+def edited_behind(name, memory):
     """
-    A block passes the check of the image, and is another one when it is read to be encrypted. The
-    weakened program trusts the check.
+    The first boot of an image whose block passes the check, and is another one whenever it is read
+    again. Gives lab, boot and the disk's server.
     """
     lab = Lab(name).make_image().make_tpm()
     image = lab.filesystem.read_bytes()
@@ -137,15 +137,46 @@ def image_edited_meanwhile(name):
     block = ATTACKER + image[offset + len(ATTACKER):offset + 4096]
     address = lab.folder / "disk.sock"
     with EditedBehind(lab.disk, address, disk.START + offset, block) as edited:
-        boot = lab.machine(drives=[Drive(lab.disk, server=address)]).run(300)
+        boot = lab.machine(drives=[Drive(lab.disk, server=address)], memory=memory).run(300)
     need(boot.reason() == "guest-shutdown", f"ended by {boot.reason()}:\n{boot.tail()}")
+    return lab, boot, edited
+
+
+def encrypted_part(lab):
+    plain = lab.decrypted(lab.recover_keys()[1]).read_bytes()
+    need(ATTACKER not in plain, "the attacker's block is on the disk under our key")
+    return plain
+
+
+@attack(5, "fails closed: the edited block is never encrypted", weaken="verify-once",
+        red="with the attacker's block was booted")
+def image_edited_meanwhile(name):
+    """
+    A machine without the memory to keep what it checked, so that the block is read once more to be
+    encrypted. The weakened program trusts the check.
+    """
+    lab, boot, edited = edited_behind(name, LITTLE_MEMORY)
     need("end" not in boot.results(), "the root with the attacker's block was booted")
     need(edited.reads == 2, f"the block was read {edited.reads} times:\n{boot.tail()}")
     lab.require_sentence(boot, r"cvmroot: .*differs from the manifest.*")
     # The header's copy to its place, so that all that was encrypted so far can be decrypted.
-    copy = disk.START + len(image) + disk.SHIFT + COPY_OFFSET
+    copy = disk.START + lab.filesystem.stat().st_size + disk.SHIFT + COPY_OFFSET
     disk.write_at(lab.disk, disk.START, disk.read_at(lab.disk, copy, HEADER_SIZE))
-    plain = lab.decrypted(lab.recover_keys()[1]).read_bytes()
-    need(ATTACKER not in plain, "the attacker's block is on the disk under our key")
+    plain = encrypted_part(lab)
     need(disk.MARKER.encode() in plain or not edited.written, "what is encrypted is not the image")
     return "refused at the second read; the edited block is not on the disk"
+
+
+@attack(5, "the block is read once; the image that was checked is encrypted", weaken="verify-again",
+        red="the attacker's block is on the disk under our key")
+def image_edited_meanwhile_kept(name):
+    """
+    A machine that keeps in memory what it checked. The weakened program reads the disk again in
+    spite of that, and trusts the check.
+    """
+    lab, boot, edited = edited_behind(name, ENOUGH_MEMORY)
+    need("end" in boot.results(), f"the root's program did not run:\n{boot.tail()}")
+    plain = encrypted_part(lab)
+    need(edited.reads == 1, f"the block was read {edited.reads} times:\n{boot.tail()}")
+    need(disk.MARKER.encode() in plain, "what is encrypted is not the image")
+    return "booted what was checked; the edited block is not on the disk"
