@@ -154,8 +154,9 @@ static int fail_fetch(const struct fetch *fetch, int error)
 	join_sentences(fetch, sentence, sizeof(sentence));
 	if (next_possible_ms(fetch) == INT64_MAX)
 		return fail(error, "%s", sentence);
+	/* Rounded: libcurl may end an attempt a millisecond before the time that it was given. */
 	return fail(error, "gave up after %lld s: %s",
-		    (long long)(broker_clock_ms() - fetch->started_ms) / 1000, sentence);
+		    (long long)(broker_clock_ms() - fetch->started_ms + 500) / 1000, sentence);
 }
 
 static int run(struct fetch *fetch, struct secret **ret)
