@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
-#include "base/error.h"
+#include "tpm/device.h"
 #include "tpm/internal.h"
-
-#include <tss2/tss2_tcti_device.h>
 
 /*
  * The TSS libraries print on standard error by themselves, on request also session keys. Units are
@@ -13,44 +11,16 @@ static void silence_libraries(void)
 	setenv("TSS2_LOG", "all+NONE", 1);
 }
 
-static int fail_open(void)
-{
-	if (access(TPM_DEVICE, F_OK) < 0)
-		return fail(-ENODEV, "this machine has no TPM 2.0 (" TPM_DEVICE " does not exist); "
-				     "give the virtual machine a vTPM");
-	if (access(TPM_DEVICE, R_OK | W_OK) < 0)
-		return fail(-EACCES, "no permission to use the TPM (" TPM_DEVICE "); run as root");
-	return fail(-EIO, "cannot open the TPM (" TPM_DEVICE ")");
-}
-
-static int open_device(TSS2_TCTI_CONTEXT **ret)
-{
-	TSS2_TCTI_CONTEXT *tcti;
-	size_t size = 0;
-
-	if (Tss2_Tcti_Device_Init(NULL, &size, TPM_DEVICE) != TSS2_RC_SUCCESS)
-		return fail_open();
-	tcti = calloc(1, size);
-	if (!tcti)
-		return -ENOMEM;
-	if (Tss2_Tcti_Device_Init(tcti, &size, TPM_DEVICE) != TSS2_RC_SUCCESS) {
-		free(tcti);
-		return fail_open();
-	}
-	*ret = tcti;
-	return 0;
-}
-
 int tpm_open(struct tpm **ret)
 {
-	TSS2_TCTI_CONTEXT *tcti = NULL;
-	int r;
+	TSS2_TCTI_CONTEXT *tcti;
+	int r = tpm_device_open(&tcti);
 
-	silence_libraries();
-	r = open_device(&tcti);
-	if (r < 0)
-		return r;
-	return tpm_open_tcti(tcti, ret);
+	if (r == 0)
+		r = tpm_open_tcti(tcti, ret);
+	if (r == 0)
+		(*ret)->banks = tpm_device_banks(TPM_DEVICE_FOLDER);
+	return r;
 }
 
 int tpm_open_tcti(TSS2_TCTI_CONTEXT *tcti, struct tpm **ret)

@@ -13,6 +13,7 @@
 struct tpm {
 	ESYS_CONTEXT *esys;
 	TSS2_TCTI_CONTEXT *tcti;
+	uint32_t banks; /* those that are active, as the kernel says; 0: it does not, ask the TPM */
 	/* The primary key used last, kept because making the legacy one takes long. */
 	ESYS_TR primary;
 	bool primary_legacy;

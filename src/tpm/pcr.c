@@ -106,7 +106,7 @@ int tpm_pcr_read(struct tpm *tpm, enum hash_algorithm bank, uint32_t mask,
 	return fail(-EIO, "reading the TPM's PCRs: they kept changing meanwhile");
 }
 
-int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret)
+static int ask_for_banks(struct tpm *tpm, uint32_t *ret)
 {
 	cleanup(esys_freep) TPMS_CAPABILITY_DATA *data = NULL;
 	uint32_t banks = 0;
@@ -125,6 +125,14 @@ int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret)
 				banks |= 1U << j;
 	}
 	*ret = banks;
+	return 0;
+}
+
+int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret)
+{
+	if (tpm->banks == 0)
+		return ask_for_banks(tpm, ret);
+	*ret = tpm->banks;
 	return 0;
 }
 

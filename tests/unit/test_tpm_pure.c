@@ -3,8 +3,13 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tpm/device.h"
 #include "tpm/internal.h"
 #include "tpm/token.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 /* ---- Vectors ---- */
 
@@ -614,6 +619,108 @@ static void no_device_has_a_sentence(void **state)
 	assert_null(tpm);
 }
 
+/* ---- The device file: one write is a command, the next read its answer ---- */
+
+struct pair {
+	TSS2_TCTI_CONTEXT *tcti;
+	int peer;
+};
+
+static void pair_up(struct pair *pair)
+{
+	int fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
+	assert_int_equal(tpm_device_new(fds[0], &pair->tcti), 0);
+	pair->peer = fds[1];
+}
+
+static void pair_done(struct pair *pair)
+{
+	Tss2_Tcti_Finalize(pair->tcti);
+	free(pair->tcti);
+	close(pair->peer);
+}
+
+static void device_commands_and_answers(void **state)
+{
+	static const uint8_t command[] = {0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0};
+	static const uint8_t answer[] = {0x80, 1, 0, 0, 0, 10, 0, 0, 0, 0};
+	uint8_t data[64];
+	size_t size = sizeof(data);
+	struct pair pair;
+
+	(void)state;
+	pair_up(&pair);
+	assert_int_equal(Tss2_Tcti_Transmit(pair.tcti, sizeof(command), command), 0);
+	assert_int_equal(read(pair.peer, data, sizeof(data)), sizeof(command));
+	assert_memory_equal(data, command, sizeof(command));
+	assert_int_equal(write(pair.peer, answer, sizeof(answer)), sizeof(answer));
+	assert_int_equal(Tss2_Tcti_Receive(pair.tcti, &size, NULL, TSS2_TCTI_TIMEOUT_BLOCK), 0);
+	assert_int_equal(size, 4096);
+	size = sizeof(data);
+	assert_int_equal(Tss2_Tcti_Receive(pair.tcti, &size, data, TSS2_TCTI_TIMEOUT_BLOCK), 0);
+	assert_int_equal(size, sizeof(answer));
+	assert_memory_equal(data, answer, sizeof(answer));
+	pair_done(&pair);
+}
+
+/* The file is closed with it: the other end sees that. */
+static void device_closes_its_file(void **state)
+{
+	struct pair pair;
+	uint8_t data;
+
+	(void)state;
+	pair_up(&pair);
+	Tss2_Tcti_Finalize(pair.tcti);
+	free(pair.tcti);
+	assert_int_equal(read(pair.peer, &data, 1), 0);
+	close(pair.peer);
+}
+
+static void device_keeps_the_order(void **state)
+{
+	uint8_t data[16] = {};
+	size_t size = sizeof(data);
+	struct pair pair;
+
+	(void)state;
+	pair_up(&pair);
+	assert_int_equal(Tss2_Tcti_Receive(pair.tcti, &size, data, TSS2_TCTI_TIMEOUT_BLOCK),
+			 TSS2_TCTI_RC_BAD_SEQUENCE);
+	assert_int_equal(Tss2_Tcti_Transmit(pair.tcti, sizeof(data), data), 0);
+	assert_int_equal(Tss2_Tcti_Transmit(pair.tcti, sizeof(data), data),
+			 TSS2_TCTI_RC_BAD_SEQUENCE);
+	assert_int_equal(shutdown(pair.peer, SHUT_RDWR), 0);
+	assert_int_equal(Tss2_Tcti_Receive(pair.tcti, &size, data, TSS2_TCTI_TIMEOUT_BLOCK),
+			 TSS2_TCTI_RC_IO_ERROR);
+	/* The peer is gone; MSG_NOSIGNAL is not for a write(). */
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(Tss2_Tcti_Transmit(pair.tcti, sizeof(data), data), TSS2_TCTI_RC_IO_ERROR);
+	pair_done(&pair);
+}
+
+static void banks_of_the_kernel(void **state)
+{
+	char folder[] = "/tmp/cvmroot-banks-XXXXXX", path[96];
+	static const char *const names[] = {"pcr-sha256", "pcr-sha512", "pcr-sm3_256"};
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(tpm_device_banks(folder), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	assert_int_equal(tpm_device_banks(folder), 1U << HASH_SHA256 | 1U << HASH_SHA512);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		assert_int_equal(rmdir(path), 0);
+	}
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -636,6 +743,10 @@ int main(void)
 		cmocka_unit_test(pcr_lists),
 		cmocka_unit_test(codes_without_position),
 		cmocka_unit_test(no_device_has_a_sentence),
+		cmocka_unit_test(device_commands_and_answers),
+		cmocka_unit_test(device_closes_its_file),
+		cmocka_unit_test(device_keeps_the_order),
+		cmocka_unit_test(banks_of_the_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
