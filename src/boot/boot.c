@@ -15,6 +15,7 @@ static void boot_done(struct boot *boot)
 {
 	disk_file_free(boot->disk);
 	manifest_free(boot->manifest);
+	luks_header_free(boot->header);
 	partition_free(boot->partition);
 	measure_free(boot->measure);
 	tpm2_binding_done(&boot->binding);
@@ -87,7 +88,36 @@ static int do_without_record(struct boot *boot, int error, enum remembered *ret)
 	return 0;
 }
 
-static int recall(struct boot *boot, enum remembered *ret)
+/*
+ * Where the TPM alone gives the key, the token of the disk's keyslot saves most of the commands for
+ * the record. Whatever is wrong with the token will be said by who unlocks with it.
+ */
+static int read_foretold(struct boot *boot)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed = NULL;
+	int r = boot_front_sealed(boot, &sealed);
+
+	if (r == 0)
+		r = tpm_record_read_foretold(boot->tpm, boot->config->tpm2_nv_index,
+					     &boot->binding.binding, sealed, &boot->record);
+	/* Only one that lets the root be unlocked waits for that to be confirmed. */
+	if (r == 0 && boot->record.state != RECORD_DONE)
+		r = -ENOENT;
+	if (r < 0)
+		fail_clear();
+	boot->unconfirmed = r == 0;
+	return r;
+}
+
+static int read_record(struct boot *boot, enum found found)
+{
+	if (found == FOUND_LUKS && read_foretold(boot) == 0)
+		return 0;
+	return tpm_record_read(boot->tpm, boot->config->tpm2_nv_index, &boot->binding.binding,
+			       &boot->record);
+}
+
+static int recall(struct boot *boot, enum found found, enum remembered *ret)
 {
 	int r;
 
@@ -95,8 +125,7 @@ static int recall(struct boot *boot, enum remembered *ret)
 		*ret = REMEMBERED_ELSEWHERE;
 		return 0;
 	}
-	r = tpm_record_read(boot->tpm, boot->config->tpm2_nv_index, &boot->binding.binding,
-			    &boot->record);
+	r = read_record(boot, found);
 	if (r < 0 && !provider_needs_tpm(boot->config))
 		return do_without_record(boot, r, ret);
 	boot->has_memory = true;
@@ -184,17 +213,15 @@ static int probe_tail(struct boot *boot, bool *ret)
 
 static int decide(struct boot *boot, enum boot_action *ret)
 {
-	enum remembered remembered;
+	enum remembered remembered = REMEMBERED_NOTHING;
 	enum found found = FOUND_OTHER;
 	bool tail = false;
-	int r = recall(boot, &remembered);
+	int r = boot_open_disk(boot, false);
 
-	if (r < 0)
-		return r;
-	r = boot_open_disk(boot, false);
-	if (r < 0)
-		return r;
-	r = probe_front(boot, &found);
+	if (r == 0)
+		r = probe_front(boot, &found);
+	if (r == 0)
+		r = recall(boot, found, &remembered);
 	if (r < 0)
 		return r;
 	if (remembered != REMEMBERED_DONE) {
@@ -294,13 +321,13 @@ static int measure_all(struct boot *boot, const struct root *root)
 	return r < 0 ? r : measure_volume(boot, root);
 }
 
-/* What forbids a second unseal in this boot, read back from the TPM. */
+/* What forbids a second unseal in this boot, read back where the TPM has not proved it. */
 static int check_closed(struct boot *boot)
 {
 	struct tpm_pcr_values values;
 	int r;
 
-	if (!boot->tpm)
+	if (!boot->tpm || tpm_pcr_extend_is_proved(boot->tpm))
 		return 0;
 	r = tpm_pcr_read(boot->tpm, boot->config->tpm2_bank, 1U << TPM_PCR_IDENTITY, &values);
 	if (r == 0 && tpm_pcr_is_zero(&values, TPM_PCR_IDENTITY))
@@ -325,7 +352,11 @@ static int open_root(struct boot *boot, const struct root *root)
 	disk_file_free(TAKE_PTR(boot->disk));
 	r = luks_header_activate(root->header, boot->partition->path, CONFIG_MAPPING,
 				 root->volume_key);
-	return r < 0 ? r : measure_word(boot->measure, WORD_LEAVE, NULL);
+	if (r < 0)
+		return r;
+	if (boot->tpm)
+		tpm_pcr_extend_last(boot->tpm);
+	return measure_word(boot->measure, WORD_LEAVE, NULL);
 }
 
 static void describe(struct boot *boot, const struct root *root)

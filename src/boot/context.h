@@ -24,10 +24,12 @@ struct boot {
 	struct manifest *manifest; /* NULL: the initrd has none, so this cannot be a first boot */
 	struct disk_file *disk; /* closed before the mapping is made: both want it for themselves */
 	struct disk_io io;
+	struct luks_header *header; /* that in front, when it was needed before boot_reopen() */
 	/* The TPM tells which volume is ours; else the broker's secret does, see recall(). */
 	bool has_memory;
 	bool may_renew; /* the record is missing, or another image's: write one for this volume */
 	bool has_record;
+	bool unconfirmed; /* the record is, until the root is unlocked: see tpm_record_confirm() */
 	struct tpm_record record;
 	struct secret *fetched; /* from a broker, until the root is unlocked */
 	int fetch_error;	/* that it gave nothing; or 0 */
@@ -49,6 +51,11 @@ int boot_fresh(struct boot *boot, struct root *ret);
 int boot_resume(struct boot *boot, struct root *ret);
 /* The header at the front of the partition; ACTION_FINISH and ACTION_REOPEN (reopen.c). */
 int boot_reopen(struct boot *boot, struct root *ret);
+/*
+ * What the TPM has sealed for the header at the front, which is kept for boot_reopen(); -ENOENT when
+ * the header asks for more than the TPM, or is no good.
+ */
+int boot_front_sealed(struct boot *boot, struct tpm_sealed **ret);
 
 /*
  * Take the configuration that the initdata document brings, once the TEE has confirmed its digest

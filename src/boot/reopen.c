@@ -2,6 +2,7 @@
 #include "boot/context.h"
 
 #include "base/error.h"
+#include "tpm/token.h"
 
 #include <string.h>
 
@@ -37,12 +38,29 @@ static int read_header(struct boot *boot, struct luks_header **ret)
 	return read_front(boot, LUKS_HEADER_SIZE, ret);
 }
 
+int boot_front_sealed(struct boot *boot, struct tpm_sealed **ret)
+{
+	const struct key_provider_ops *provider;
+	size_t cursor = 0;
+	json_t *token;
+	int slot;
+
+	if (boot->config->providers_count != 1 ||
+	    provider_find(boot->config->providers[0], &provider) < 0 ||
+	    strcmp(provider->token_type, TPM_TOKEN_TYPE) != 0 ||
+	    read_header(boot, &boot->header) < 0)
+		return -ENOENT;
+	token = luks_header_token(boot->header, TPM_TOKEN_TYPE, &cursor, &slot);
+	return token && tpm_token_parse(token, ret) == 0 ? 0 : -ENOENT;
+}
+
 int boot_reopen(struct boot *boot, struct root *ret)
 {
-	struct luks_header *header;
-	int r;
+	struct luks_header *header = TAKE_PTR(boot->header);
+	int r = 0;
 
 	boot_progress_state(boot, BOOT_UNLOCKING);
-	r = read_header(boot, &header);
+	if (!header)
+		r = read_header(boot, &header);
 	return r < 0 ? r : boot_unlock(boot, header, BOOT_ROOT_REOPENED, ret);
 }

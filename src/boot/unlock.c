@@ -204,6 +204,8 @@ int boot_unlock(struct boot *boot, struct luks_header *header, enum boot_root ho
 		r = unlock_all(boot, header, &root);
 	else if (r == 0)
 		r = unlock_any(boot, header, &root);
+	if (r == 0 && boot->unconfirmed)
+		r = tpm_record_confirm(boot->tpm, &boot->binding.binding, &boot->record);
 	if (r == 0)
 		r = check_memory(boot, &root.facts);
 	if (r < 0)

@@ -134,7 +134,8 @@ uint32_t tpm_device_banks(const char *folder)
 	char path[128];
 
 	for (unsigned int i = 0; i < HASH_ALGORITHMS; i++) {
-		snprintf(path, sizeof(path), "%s/pcr-%s", folder, hash_name((enum hash_algorithm)i));
+		snprintf(path, sizeof(path), "%s/pcr-%s", folder,
+			 hash_name((enum hash_algorithm)i));
 		if (access(path, F_OK) == 0)
 			banks |= 1U << i;
 	}

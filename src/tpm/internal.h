@@ -18,7 +18,11 @@ struct tpm {
 	ESYS_TR primary;
 	bool primary_legacy;
 	bool primary_rsa;
-	ESYS_TR session; /* of all commands, salted to the primary key; or ESYS_TR_NONE */
+	ESYS_TR session;   /* of all commands, salted to the primary key; or ESYS_TR_NONE */
+	bool session_ends; /* with its next command */
+	/* The policy that a command was last run under, so that the PCRs are known to fulfil it. */
+	bool has_fulfilled;
+	uint8_t fulfilled[HASH_SHA256_SIZE];
 };
 
 /* ESYS's own allocations. */
@@ -137,6 +141,9 @@ int tpm_session_get(struct tpm *tpm, ESYS_TR *ret);
 int tpm_session_fail(struct tpm *tpm, TSS2_RC rc, const char *what);
 /* End it, if there is one. */
 void tpm_session_forget(struct tpm *tpm);
+/* Let the TPM end it with the next command; tpm_session_used() says that there was one. */
+void tpm_session_end(struct tpm *tpm);
+void tpm_session_used(struct tpm *tpm);
 /* A command that a policy session authorises, tried again when a PCR changed in between. */
 struct tpm_policy_command {
 	const char *what;
@@ -153,6 +160,8 @@ int tpm_session_run(struct tpm *tpm, const struct tpm_policy_command *command);
 #define RECORD_SIZE_MAX (1024) /* one NV write, so that no half of it can be lost */
 int tpm_record_encode(const struct tpm_record *record, struct writer *writer);
 int tpm_record_decode(const void *data, size_t size, struct tpm_record *ret);
+/* Bytes of a record that is bound to @binding. */
+size_t tpm_record_size(const struct tpm_binding *binding);
 
 /* Written under a policy only, readable by all, never counted for a lockout. */
 #define TPM_RECORD_ATTRIBUTES                                                                      \
@@ -169,6 +178,8 @@ struct tpm_nv_public {
 };
 /* nv_public.c: from the bytes of a TPM2B_NV_PUBLIC in what Esys_TR_Serialize gives. */
 int tpm_nv_public_parse(const uint8_t *data, size_t size, struct tpm_nv_public *ret);
+/* Its name and ESYS's form of it, for Esys_TR_Deserialize. The caller frees *ret. */
+int tpm_nv_public_serialize(const struct tpm_nv_public *area, uint8_t **ret, size_t *ret_size);
 /* Attributes, name algorithm, size; the policy when @policy is not NULL. -EKEYREJECTED. */
 int tpm_nv_public_check(const struct tpm_nv_public *area, const uint8_t *policy);
 

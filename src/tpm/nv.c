@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later WITH cryptsetup-OpenSSL-exception */
 #include "base/error.h"
+#include "base/log.h"
 #include "tpm/internal.h"
 
 #include <string.h>
@@ -60,27 +61,34 @@ static int nv_read(struct tpm_nv_index *nv, TPM2B_MAX_NV_BUFFER **ret)
  * these in its record. So (2) the literal PCRs must have those values now, in this boot. Both
  * together: it was written by a boot with our PCRs, before PCR 15 was extended. Not proved: that it
  * is the latest such record (a TPM's state can be restored as a whole), and that there was none
- * before (absence proves nothing).
+ * before (absence proves nothing). This is (1).
  */
-static int check_origin(struct tpm *tpm, const struct tpm_binding *binding,
-			const struct tpm_nv_index *nv, const struct tpm_record *record)
+static int check_policy(const struct tpm_binding *binding, const struct tpm_nv_index *nv,
+			const struct tpm_record *record)
 {
 	const struct tpm_pcr_values *before = &record->sealed_values;
-	uint32_t literal = tpm_binding_mask(binding) & ~(1U << TPM_PCR_IDENTITY);
 	uint8_t policy[HASH_SHA256_SIZE];
-	struct tpm_pcr_values now;
-	char list[PCR_LIST_SIZE];
 	int r;
 
 	if (before->bank != binding->bank || before->mask != tpm_binding_mask(binding))
 		return fail(-EKEYREJECTED,
 			    "the TPM record names other PCRs than the configuration");
 	r = tpm_binding_policy(binding, before, policy);
-	if (r < 0)
-		return r;
-	r = tpm_nv_public_check(&nv->area, policy);
-	if (r < 0 || literal == 0)
-		return r;
+	return r < 0 ? r : tpm_nv_public_check(&nv->area, policy);
+}
+
+/* (2) of it. */
+static int check_pcrs(struct tpm *tpm, const struct tpm_binding *binding,
+		      const struct tpm_record *record)
+{
+	const struct tpm_pcr_values *before = &record->sealed_values;
+	uint32_t literal = tpm_binding_mask(binding) & ~(1U << TPM_PCR_IDENTITY);
+	struct tpm_pcr_values now;
+	char list[PCR_LIST_SIZE];
+	int r;
+
+	if (literal == 0)
+		return 0;
 	r = tpm_pcr_read(tpm, binding->bank, literal, &now);
 	if (r < 0)
 		return r;
@@ -95,10 +103,35 @@ static int check_origin(struct tpm *tpm, const struct tpm_binding *binding,
 		    list);
 }
 
+int tpm_record_confirm(struct tpm *tpm, const struct tpm_binding *binding,
+		       const struct tpm_record *record)
+{
+	uint8_t policy[HASH_SHA256_SIZE];
+	int r = tpm_binding_policy(binding, &record->sealed_values, policy);
+
+	if (r < 0)
+		return r;
+	/* A policy digest holds one set of values: those that the TPM has found in its PCRs. */
+	if (tpm->has_fulfilled && memcmp(tpm->fulfilled, policy, sizeof(policy)) == 0)
+		return 0;
+	return check_pcrs(tpm, binding, record);
+}
+
+/* The content of an index whose public area is known, from a TPM whose primary key is. */
+static int read_content(const struct tpm_binding *binding, struct tpm_nv_index *nv,
+			struct tpm_record *ret)
+{
+	cleanup(esys_freep) TPM2B_MAX_NV_BUFFER *buffer = NULL;
+	int r = nv_read(nv, &buffer);
+
+	if (r == 0)
+		r = tpm_record_decode(buffer->buffer, buffer->size, ret);
+	return r < 0 ? r : check_policy(binding, nv, ret);
+}
+
 int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
 		    struct tpm_record *ret)
 {
-	cleanup(esys_freep) TPM2B_MAX_NV_BUFFER *buffer = NULL;
 	struct tpm_record record;
 	TPM_NV_INDEX(nv, tpm);
 	int r = tpm_binding_check(binding);
@@ -113,14 +146,66 @@ int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *b
 		return fail(-ENOENT, "the TPM's NV index 0x%x was never written", index);
 	r = tpm_primary_get(tpm, binding->legacy_primary, false);
 	if (r == 0)
-		r = nv_read(&nv, &buffer);
+		r = read_content(binding, &nv, &record);
 	if (r == 0)
-		r = tpm_record_decode(buffer->buffer, buffer->size, &record);
-	if (r == 0)
-		r = check_origin(tpm, binding, &nv, &record);
+		r = check_pcrs(tpm, binding, &record);
 	if (r == 0)
 		*ret = record;
 	return r;
+}
+
+/*
+ * The index as it has to be. With another one its name is another, and then the TPM and we do not
+ * come to the same HMAC.
+ */
+static int foretell(const struct tpm_binding *binding, const struct tpm_sealed *sealed,
+		    uint32_t index, struct tpm_nv_index *ret)
+{
+	cleanup(freep) uint8_t *data = NULL;
+	size_t size;
+	int r;
+
+	ret->area = (struct tpm_nv_public){
+		.index = index,
+		.name_algorithm = TPM2_ALG_SHA256,
+		.attributes = TPM_RECORD_ATTRIBUTES | TPMA_NV_WRITTEN,
+		.policy_size = sizeof(sealed->policy_hash),
+		.size = (uint16_t)tpm_record_size(binding),
+	};
+	memcpy(ret->area.policy, sealed->policy_hash, sizeof(sealed->policy_hash));
+	r = tpm_nv_public_serialize(&ret->area, &data, &size);
+	if (r < 0)
+		return r;
+	if (Esys_TR_Deserialize(ret->tpm->esys, data, size, &ret->tr) == TSS2_RC_SUCCESS)
+		return 0;
+	ret->tr = ESYS_TR_NONE;
+	return -EIO;
+}
+
+int tpm_record_read_foretold(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
+			     const struct tpm_sealed *sealed, struct tpm_record *ret)
+{
+	struct tpm_record record;
+	TPM_NV_INDEX(nv, tpm);
+	int r = tpm_binding_check(binding);
+
+	if (r == 0)
+		r = tpm_binding_agrees(binding, sealed);
+	if (r < 0 || !sealed->srk)
+		return -ENOENT;
+	r = tpm_primary_pinned(tpm, sealed);
+	if (r == 0)
+		r = foretell(binding, sealed, index, &nv);
+	if (r == 0)
+		r = read_content(binding, &nv, &record);
+	if (r < 0) {
+		/* Only the token spoke for it. */
+		tpm_primary_forget(tpm);
+		log_debug("The TPM record is not as the disk's token foretells it");
+		return -ENOENT;
+	}
+	*ret = record;
+	return 0;
 }
 
 /* ---- Writing ---- */

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include <tss2/tss2_mu.h>
+
 static int parse(struct reader *reader, struct tpm_nv_public *ret)
 {
 	uint16_t outer, policy_size;
@@ -38,6 +40,58 @@ int tpm_nv_public_parse(const uint8_t *data, size_t size, struct tpm_nv_public *
 	    parse(&reader, &area) < 0)
 		return fail(-EBADMSG, "the TPM describes an NV index in a senseless way");
 	*ret = area;
+	return 0;
+}
+
+#define ESYS_NV_INDEX 2 /* the kind of resource, in ESYS's own words */
+#define NAME_OFFSET   6 /* behind the handle and the size of the name */
+#define AREA_LIMIT    (NAME_OFFSET + TPM_NAME_SIZE + 4 + sizeof(TPM2B_NV_PUBLIC))
+
+/* TPM2B_NV_PUBLIC; the name is the hash of what stands behind its size. */
+static TSS2_RC marshal(const struct tpm_nv_public *area, uint8_t *data, size_t *used)
+{
+	TPM2B_NV_PUBLIC public = {.nvPublic = {.nvIndex = area->index,
+					       .nameAlg = area->name_algorithm,
+					       .attributes = area->attributes,
+					       .authPolicy.size = sizeof(area->policy),
+					       .dataSize = area->size}};
+
+	memcpy(public.nvPublic.authPolicy.buffer, area->policy, sizeof(area->policy));
+	return Tss2_MU_TPM2B_NV_PUBLIC_Marshal(&public, data, AREA_LIMIT, used);
+}
+
+static TSS2_RC marshal_front(uint32_t index, uint8_t *data, size_t *used)
+{
+	TSS2_RC rc = Tss2_MU_UINT32_Marshal(index, data, AREA_LIMIT, used);
+
+	if (rc == TSS2_RC_SUCCESS)
+		rc = Tss2_MU_UINT16_Marshal(TPM_NAME_SIZE, data, AREA_LIMIT, used);
+	if (rc == TSS2_RC_SUCCESS)
+		rc = Tss2_MU_UINT16_Marshal(TPM2_ALG_SHA256, data, AREA_LIMIT, used);
+	*used += HASH_SHA256_SIZE;
+	if (rc == TSS2_RC_SUCCESS)
+		rc = Tss2_MU_UINT32_Marshal(ESYS_NV_INDEX, data, AREA_LIMIT, used);
+	return rc;
+}
+
+int tpm_nv_public_serialize(const struct tpm_nv_public *area, uint8_t **ret, size_t *ret_size)
+{
+	cleanup(freep) uint8_t *data = calloc(1, AREA_LIMIT);
+	size_t used = 0, start;
+	int r;
+
+	if (!data)
+		return -ENOMEM;
+	if (marshal_front(area->index, data, &used) != TSS2_RC_SUCCESS)
+		return -EINVAL;
+	start = used + sizeof(uint16_t);
+	if (marshal(area, data, &used) != TSS2_RC_SUCCESS)
+		return -EINVAL;
+	r = hash_data(HASH_SHA256, data + start, used - start, data + NAME_OFFSET + 2);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(data);
+	*ret_size = used;
 	return 0;
 }
 

@@ -155,13 +155,26 @@ int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		list.count++;
 	}
 	/* Where a primary key is known nobody can drop the command unseen. */
-	r = tpm->primary != ESYS_TR_NONE ? tpm_session_get(tpm, &session) : 0;
+	r = tpm_pcr_extend_is_proved(tpm) ? tpm_session_get(tpm, &session) : 0;
 	if (r < 0)
 		return r;
 	/* ESYS numbers the PCRs' handles from zero. */
 	rc = Esys_PCR_Extend(tpm->esys, ESYS_TR_PCR0 + pcr, session, ESYS_TR_NONE, ESYS_TR_NONE,
 			     &list);
-	return rc == TSS2_RC_SUCCESS ? 0 : tpm_session_fail(tpm, rc, "extending a PCR");
+	if (rc != TSS2_RC_SUCCESS)
+		return tpm_session_fail(tpm, rc, "extending a PCR");
+	tpm_session_used(tpm);
+	return 0;
+}
+
+bool tpm_pcr_extend_is_proved(const struct tpm *tpm)
+{
+	return tpm->primary != ESYS_TR_NONE;
+}
+
+void tpm_pcr_extend_last(struct tpm *tpm)
+{
+	tpm_session_end(tpm);
 }
 
 static bool all_bytes_are(const struct tpm_pcr_values *values, unsigned int pcr, uint8_t byte)

@@ -34,6 +34,13 @@ int tpm_record_encode(const struct tpm_record *record, struct writer *writer)
 	return writer->error;
 }
 
+size_t tpm_record_size(const struct tpm_binding *binding)
+{
+	uint32_t mask = tpm_binding_mask(binding);
+
+	return RECORD_SIZE_MIN + (size_t)__builtin_popcount(mask) * hash_size(binding->bank);
+}
+
 static int read_values(struct reader *reader, struct tpm_pcr_values *ret)
 {
 	uint32_t bank;

@@ -50,6 +50,22 @@ void tpm_session_forget(struct tpm *tpm)
 
 	tpm_handle_flush(&session);
 	tpm->session = session.tr;
+	tpm->session_ends = false;
+}
+
+void tpm_session_end(struct tpm *tpm)
+{
+	if (tpm->session != ESYS_TR_NONE)
+		tpm->session_ends =
+			Esys_TRSess_SetAttributes(tpm->esys, tpm->session, 0,
+						  TPMA_SESSION_CONTINUESESSION) == TSS2_RC_SUCCESS;
+}
+
+void tpm_session_used(struct tpm *tpm)
+{
+	if (tpm->session_ends)
+		tpm->session = ESYS_TR_NONE;
+	tpm->session_ends = false;
 }
 
 int tpm_session_fail(struct tpm *tpm, TSS2_RC rc, const char *what)
@@ -231,6 +247,8 @@ static int try_once(const struct attempt *attempt)
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_session_fail(tpm, rc, command->what);
 	policy.tr = ESYS_TR_NONE;
+	memcpy(tpm->fulfilled, command->policy, sizeof(tpm->fulfilled));
+	tpm->has_fulfilled = true;
 	return 0;
 }
 

@@ -40,6 +40,13 @@ int tpm_pcr_banks(struct tpm *tpm, uint32_t *ret);
 /* Extend with one digest per algorithm in @banks: digests[HASH_...]. One command. */
 int tpm_pcr_extend(struct tpm *tpm, unsigned int pcr, uint32_t banks,
 		   uint8_t (*digests)[HASH_MAX_SIZE]);
+/*
+ * Does the TPM answer an extend with its HMAC, so that success means that it was done? It does where
+ * its storage key is known by now.
+ */
+bool tpm_pcr_extend_is_proved(const struct tpm *tpm);
+/* The next extend is the last command of all: the TPM ends the session with it. */
+void tpm_pcr_extend_last(struct tpm *tpm);
 
 /* ---- Policies (policy.c, pure; TPM 2.0 Library, part 3: TPM2_Policy...) ---- */
 
@@ -125,6 +132,19 @@ struct tpm_record {
  */
 int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
 		    struct tpm_record *ret);
+/*
+ * The same with one command, when the record was written under the policy that @sealed is sealed to
+ * by the TPM whose storage key it names; -ENOENT when not, so that tpm_record_read() has to tell. The
+ * PCRs are not compared: call tpm_record_confirm() before anything of the record is acted on.
+ */
+int tpm_record_read_foretold(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
+			     const struct tpm_sealed *sealed, struct tpm_record *ret);
+/*
+ * -EREMCHG as above. Asks the TPM for its PCRs, unless it has unsealed or written under the record's
+ * policy since: then it has compared them itself.
+ */
+int tpm_record_confirm(struct tpm *tpm, const struct tpm_binding *binding,
+		       const struct tpm_record *record);
 /*
  * Define the index when it is missing (owner hierarchy) and write it under its policy.
  * record->sealed_values are tpm_pcr_read() of the binding's bank and PCRs with TPM_PCR_IDENTITY,

@@ -3,6 +3,7 @@
 #include "expect.h"
 
 #include "base/error.h"
+#include "tpm/internal.h"
 #include "tpm/token.h"
 
 #include <tss2/tss2_esys.h>
@@ -124,6 +125,49 @@ static void pcr_read_all(void **state)
 		assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 1U << pcr, &one), 0);
 		assert_memory_equal(all.values[pcr], one.values[pcr], 32);
 	}
+}
+
+static uint32_t loaded_sessions(struct swtpm *swtpm)
+{
+	TPMS_CAPABILITY_DATA *data = NULL;
+	uint32_t count;
+
+	assert_int_equal(Esys_GetCapability(swtpm->tpm->esys, ESYS_TR_NONE, ESYS_TR_NONE,
+					    ESYS_TR_NONE, TPM2_CAP_HANDLES,
+					    TPM2_LOADED_SESSION_FIRST, 8, NULL, &data),
+			 0);
+	count = data->data.handles.count;
+	Esys_Free(data);
+	return count;
+}
+
+/* The TPM ends the session itself: nothing is left to be flushed. */
+static void last_extend_ends_the_session(void **state)
+{
+	uint8_t digests[HASH_ALGORITHMS][HASH_MAX_SIZE] = {};
+	struct swtpm *swtpm = *state;
+	struct tpm_pcr_values values;
+
+	assert_false(tpm_pcr_extend_is_proved(swtpm->tpm));
+	assert_int_equal(tpm_primary_get(swtpm->tpm, false, false), 0);
+	assert_true(tpm_pcr_extend_is_proved(swtpm->tpm));
+	assert_int_equal(tpm_pcr_extend(swtpm->tpm, 15, 1U << HASH_SHA256, digests), 0);
+	assert_int_equal(loaded_sessions(swtpm), 1);
+	tpm_pcr_extend_last(swtpm->tpm);
+	assert_int_equal(tpm_pcr_extend(swtpm->tpm, 15, 1U << HASH_SHA256, digests), 0);
+	assert_int_equal(loaded_sessions(swtpm), 0);
+	assert_int_equal(tpm_pcr_read(swtpm->tpm, HASH_SHA256, 1U << 15, &values), 0);
+	assert_false(tpm_pcr_is_zero(&values, 15));
+	/* After all one more: it begins another. */
+	assert_int_equal(tpm_pcr_extend(swtpm->tpm, 15, 1U << HASH_SHA256, digests), 0);
+	assert_int_equal(loaded_sessions(swtpm), 1);
+	/* One that was to be the last and fails leaves none behind. */
+	tpm_pcr_extend_last(swtpm->tpm);
+	swtpm->fail_code = TPM2_CC_PCR_Extend;
+	swtpm->fail_response = TPM2_RC_FAILURE;
+	assert_true(tpm_pcr_extend(swtpm->tpm, 15, 1U << HASH_SHA256, digests) < 0);
+	swtpm->fail_response = 0;
+	assert_int_equal(loaded_sessions(swtpm), 0);
 }
 
 static void extend_pcr_0(struct swtpm *swtpm)
@@ -687,6 +731,7 @@ int main(void)
 		WITH_TPM(signed_and_literal_policy),
 		WITH_TPM(signature_by_another_key),
 		WITH_TPM(signed_policy_needs_pcr_11),
+		WITH_TPM(last_extend_ends_the_session),
 	};
 
 	if (!swtpm_exists()) {

@@ -374,6 +374,173 @@ static void nv_not_available(void **state)
 	swtpm->fail_response = 0;
 }
 
+/* ---- A record that is read as the disk's token foretells it ---- */
+
+static struct tpm_sealed *seal_and_remember(struct swtpm *swtpm, const struct tpm_binding *binding,
+					    enum tpm_record_state state)
+{
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct tpm_record record = make_record(swtpm, binding, state);
+	struct tpm_sealed *sealed = NULL;
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	assert_int_equal(tpm_seal(swtpm->tpm, binding, secret, &sealed), 0);
+	write_record(swtpm, binding, &record);
+	swtpm_restart(swtpm);
+	swtpm->commands = 0;
+	return sealed;
+}
+
+static void unseal(struct swtpm *swtpm, const struct tpm_binding *binding,
+		   const struct tpm_sealed *sealed, const struct tpm_record *record, int result)
+{
+	cleanup(secret_freep) struct secret *secret = NULL;
+
+	assert_int_equal(tpm_unseal(swtpm->tpm, binding, sealed, &record->sealed_values, &secret),
+			 result);
+}
+
+/* Byte for byte what ESYS has of an index after it asked the TPM for it. */
+static void index_as_esys_has_it(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tpm_record record = make_record(swtpm, &literal, RECORD_DONE);
+	cleanup(freep) uint8_t *ours_of_it = NULL;
+	cleanup(esys_freep) uint8_t *its_own = NULL;
+	size_t size, its_size;
+
+	write_record(swtpm, &literal, &record);
+	{
+		TPM_NV_INDEX(nv, swtpm->tpm);
+
+		assert_int_equal(tpm_nv_find(swtpm->tpm, INDEX, &nv), 0);
+		assert_int_equal(Esys_TR_Serialize(swtpm->tpm->esys, nv.tr, &its_own, &its_size),
+				 0);
+		assert_int_equal(tpm_nv_public_serialize(&nv.area, &ours_of_it, &size), 0);
+		assert_int_equal(nv.area.size, tpm_record_size(&literal));
+	}
+	assert_int_equal(size, its_size);
+	assert_memory_equal(ours_of_it, its_own, size);
+}
+
+static void foretold_and_unsealed(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tpm_record written = make_record(swtpm, &literal, RECORD_DONE), record = {};
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed =
+		seal_and_remember(swtpm, &literal, RECORD_DONE);
+
+	assert_int_equal(tpm_record_read_foretold(swtpm->tpm, INDEX, &literal, sealed, &record), 0);
+	/* The session, and the content. */
+	assert_int_equal(swtpm->commands, 2);
+	assert_int_equal(record.state, RECORD_DONE);
+	assert_int_equal(record.epoch, written.epoch);
+	assert_memory_equal(record.fingerprint, written.fingerprint, sizeof(record.fingerprint));
+	unseal(swtpm, &literal, sealed, &record, 0);
+	swtpm->commands = 0;
+	assert_int_equal(tpm_record_confirm(swtpm->tpm, &literal, &record), 0);
+	assert_int_equal(swtpm->commands, 0);
+}
+
+static void foretold_and_asked_for(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tpm_record record = {};
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed =
+		seal_and_remember(swtpm, &literal, RECORD_DONE);
+
+	assert_int_equal(tpm_record_read_foretold(swtpm->tpm, INDEX, &literal, sealed, &record), 0);
+	swtpm->commands = 0;
+	assert_int_equal(tpm_record_confirm(swtpm->tpm, &literal, &record), 0);
+	assert_int_equal(swtpm->commands, 1);
+	swtpm_extend(swtpm, 7, "another");
+	assert_fails(tpm_record_confirm(swtpm->tpm, &literal, &record), -EREMCHG, "PCR 7");
+}
+
+/*
+ * The header of the host has two tokens: one of the system that wrote the record, and one that the
+ * TPM unseals for us, since anybody can seal to our policy. The record is not ours for that.
+ */
+static void foretold_by_another_system(void **state)
+{
+	cleanup(tpm_sealed_freep) struct tpm_sealed *theirs = NULL, *ours_too = NULL;
+	cleanup(secret_freep) struct secret *secret = NULL;
+	struct swtpm *swtpm = *state;
+	struct tpm_record record = {}, known = make_record(swtpm, &literal, RECORD_DONE);
+
+	assert_int_equal(secret_random(32, &secret), 0);
+	assert_int_equal(tpm_seal(swtpm->tpm, &literal, secret, &ours_too), 0);
+	swtpm_restart_bare(swtpm);
+	swtpm_extend(swtpm, 7, "attacker");
+	theirs = seal_and_remember(swtpm, &literal, RECORD_DONE);
+	assert_int_equal(tpm_record_read_foretold(swtpm->tpm, INDEX, &literal, theirs, &record), 0);
+	unseal(swtpm, &literal, ours_too, &known, 0);
+	assert_fails(tpm_record_confirm(swtpm->tpm, &literal, &record), -EREMCHG, "PCR 7");
+}
+
+/* It is read, but neither unsealed nor confirmed. */
+static void foretold_with_another_pcr(void **state)
+{
+	struct swtpm *swtpm = *state;
+	struct tpm_record record = {};
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed =
+		seal_and_remember(swtpm, &literal, RECORD_DONE);
+
+	swtpm_extend(swtpm, 7, "another");
+	assert_int_equal(tpm_record_read_foretold(swtpm->tpm, INDEX, &literal, sealed, &record), 0);
+	unseal(swtpm, &literal, sealed, &record, -EREMCHG);
+	assert_fails(tpm_record_confirm(swtpm->tpm, &literal, &record), -EREMCHG, "PCR 7");
+}
+
+static void assert_not_foretold(struct swtpm *swtpm, const struct tpm_sealed *sealed)
+{
+	struct tpm_record record;
+
+	memset(&record, 0x5a, sizeof(record));
+	assert_int_equal(tpm_record_read_foretold(swtpm->tpm, INDEX, &literal, sealed, &record),
+			 -ENOENT);
+	assert_int_equal(record.epoch, 0x5a5a5a5a5a5a5a5a);
+	/* Nothing of the token is left that a later command could trust. */
+	assert_int_equal(swtpm->tpm->primary, ESYS_TR_NONE);
+	assert_int_equal(swtpm->tpm->session, ESYS_TR_NONE);
+}
+
+static void not_as_foretold(void **state)
+{
+	static const struct tpm_binding other = {.bank = HASH_SHA256, .pcrs = 1U << 11};
+	struct swtpm *swtpm = *state;
+	struct tpm_record record;
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed =
+		seal_and_remember(swtpm, &literal, RECORD_DONE);
+
+	/* An index with another policy, hence with another name. */
+	assert_int_equal(tpm_record_delete(swtpm->tpm, INDEX), 0);
+	record = make_record(swtpm, &other, RECORD_DONE);
+	write_record(swtpm, &other, &record);
+	swtpm_restart(swtpm);
+	assert_not_foretold(swtpm, sealed);
+	assert_reads(swtpm, &other, &record);
+	assert_int_equal(tpm_record_delete(swtpm->tpm, INDEX), 0);
+	swtpm_restart(swtpm);
+	assert_not_foretold(swtpm, sealed);
+	swtpm_replace(swtpm);
+	assert_not_foretold(swtpm, sealed);
+}
+
+/* One that was defined and never written has other attributes, hence another name. */
+static void foretold_but_not_written(void **state)
+{
+	struct swtpm *swtpm = *state;
+	cleanup(tpm_sealed_freep) struct tpm_sealed *sealed =
+		seal_and_remember(swtpm, &literal, RECORD_DONE);
+
+	assert_int_equal(tpm_record_delete(swtpm->tpm, INDEX), 0);
+	swtpm_define_nv(swtpm, INDEX, ours, (uint16_t)tpm_record_size(&literal),
+			sealed->policy_hash);
+	swtpm_restart(swtpm);
+	assert_not_foretold(swtpm, sealed);
+}
+
 /* ---- Cost ---- */
 
 static void unlock(struct swtpm *swtpm, const struct tpm_binding *binding, const char *name,
@@ -390,9 +557,10 @@ static void unlock(struct swtpm *swtpm, const struct tpm_binding *binding, const
 	swtpm_restart(swtpm);
 
 	swtpm->commands = 0;
-	assert_int_equal(tpm_record_read(swtpm->tpm, INDEX, binding, &read), 0);
+	assert_int_equal(tpm_record_read_foretold(swtpm->tpm, INDEX, binding, sealed, &read), 0);
 	for_record = swtpm->commands;
 	assert_int_equal(tpm_unseal(swtpm->tpm, binding, sealed, &read.sealed_values, &opened), 0);
+	assert_int_equal(tpm_record_confirm(swtpm->tpm, binding, &read), 0);
 	assert_true(secret_equal(secret, opened));
 	printf("TPM commands, %s: %u for the record, %u to unseal, %u together\n", name, for_record,
 	       swtpm->commands - for_record, swtpm->commands);
@@ -407,9 +575,9 @@ static void commands_are_few(void **state)
 	struct tpm_binding binding = {.bank = HASH_SHA256, .public_key = policy_key_pem(key)};
 	struct swtpm *swtpm = *state;
 
-	unlock(swtpm, &literal, "literal PCRs", 11);
+	unlock(swtpm, &literal, "literal PCRs", 7);
 	binding.signature = signature = policy_key_sign(key, swtpm->tpm, HASH_SHA256, HASH_SHA256);
-	unlock(swtpm, &binding, "signed policy", 16);
+	unlock(swtpm, &binding, "signed policy", 13);
 }
 
 #define WITH_TPM(test) cmocka_unit_test_setup_teardown(test, swtpm_setup, swtpm_teardown)
@@ -433,6 +601,13 @@ int main(void)
 		WITH_TPM(owner_password),
 		WITH_TPM(lockout),
 		WITH_TPM(nv_not_available),
+		WITH_TPM(index_as_esys_has_it),
+		WITH_TPM(foretold_and_unsealed),
+		WITH_TPM(foretold_and_asked_for),
+		WITH_TPM(foretold_by_another_system),
+		WITH_TPM(foretold_with_another_pcr),
+		WITH_TPM(not_as_foretold),
+		WITH_TPM(foretold_but_not_written),
 		WITH_TPM(commands_are_few),
 	};
 
