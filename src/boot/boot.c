@@ -103,7 +103,7 @@ static int read_foretold(struct boot *boot)
 	/* Only one that lets the root be unlocked waits for that to be confirmed. */
 	if (r == 0 && boot->record.state != RECORD_DONE)
 		r = -ENOENT;
-	if (r < 0)
+	if (r == -ENOENT)
 		fail_clear();
 	boot->unconfirmed = r == 0;
 	return r;
@@ -111,8 +111,10 @@ static int read_foretold(struct boot *boot)
 
 static int read_record(struct boot *boot, enum found found)
 {
-	if (found == FOUND_LUKS && read_foretold(boot) == 0)
-		return 0;
+	int r = found == FOUND_LUKS ? read_foretold(boot) : -ENOENT;
+
+	if (r != -ENOENT)
+		return r;
 	return tpm_record_read(boot->tpm, boot->config->tpm2_nv_index, &boot->binding.binding,
 			       &boot->record);
 }

@@ -198,14 +198,17 @@ int tpm_record_read_foretold(struct tpm *tpm, uint32_t index, const struct tpm_b
 		r = foretell(binding, sealed, index, &nv);
 	if (r == 0)
 		r = read_content(binding, &nv, &record);
-	if (r < 0) {
-		/* Only the token spoke for it. */
-		tpm_primary_forget(tpm);
-		log_debug("The TPM record is not as the disk's token foretells it");
-		return -ENOENT;
+	if (r == 0) {
+		*ret = record;
+		return 0;
 	}
-	*ret = record;
-	return 0;
+	/* Only the token spoke for it. */
+	tpm_primary_forget(tpm);
+	/* An answer that is not authentic, or an authentic record that is not ours. */
+	if (r == -EKEYREJECTED)
+		return r;
+	log_debug("The TPM record is not as the disk's token foretells it");
+	return -ENOENT;
 }
 
 /* ---- Writing ---- */

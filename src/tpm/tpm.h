@@ -134,8 +134,9 @@ int tpm_record_read(struct tpm *tpm, uint32_t index, const struct tpm_binding *b
 		    struct tpm_record *ret);
 /*
  * The same with one command, when the record was written under the policy that @sealed is sealed to
- * by the TPM whose storage key it names; -ENOENT when not, so that tpm_record_read() has to tell. The
- * PCRs are not compared: call tpm_record_confirm() before anything of the record is acted on.
+ * by the TPM whose storage key it names; -ENOENT when not, so that tpm_record_read() has to tell;
+ * -EKEYREJECTED when the answer is not authentic or the record is not ours. The PCRs are not compared:
+ * call tpm_record_confirm() before the root is opened.
  */
 int tpm_record_read_foretold(struct tpm *tpm, uint32_t index, const struct tpm_binding *binding,
 			     const struct tpm_sealed *sealed, struct tpm_record *ret);
