@@ -545,7 +545,7 @@ static void foreign_state_is_refused(void **state)
 	struct conversion good;
 
 	(void)state;
-	begin_and_stop(fixture, 250);
+	begin_and_stop(fixture, 84);
 	good = fixture->conversion;
 	assert_int_equal(secret_random(32, &other_key), 0);
 	fixture->conversion.mac_key = other_key;
@@ -582,7 +582,7 @@ static void changed_records_are_refused(void **state)
 					   64, 96, 104, 136, 167, 168, 4095};
 
 	(void)state;
-	begin_and_stop(fixture, 250);
+	begin_and_stop(fixture, 84);
 	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
 		int r;
 
@@ -607,7 +607,7 @@ static void changed_header_copy_is_refused(void **state)
 	size_t size;
 
 	(void)state;
-	begin_and_stop(fixture, 250);
+	begin_and_stop(fixture, 84);
 	flip(fixture, CONVERT_COPY_OFFSET + HEADER_SIZE - 1);
 	assert_int_equal(convert_find_header(&fixture->io, fixture->manifest, &header, &size),
 			 -ENOENT);
@@ -645,14 +645,14 @@ static void rollback_is_refused(void **state)
 	memcpy(earlier, tail, CONVERT_SHIFT);
 	/* Only the record: by now the third batch has overwritten chunks of the second one. */
 	assert_true(fixture->manifest->chunks_count > 2 * CONVERT_SHIFT_CHUNKS);
-	fixture->disk.fail_at = fixture->disk.operations + 36 * 9;
+	fixture->disk.fail_at = fixture->disk.operations + 36 * 3;
 	assert_int_equal(run(fixture, 1), -EIO);
 	fixture->disk.fail_at = 0;
 	memcpy(tail, earlier, CONVERT_SHIFT);
 	assert_int_equal(run(fixture, 2), -EILSEQ);
 
 	/* Only the data that the record calls done. */
-	begin_and_stop(fixture, 250);
+	begin_and_stop(fixture, 84);
 	fixture->disk.data[24 * MIB + CONVERT_SHIFT] ^= 1;
 	assert_int_equal(run(fixture, 2), -ESTALE);
 	assert_int_equal(fixture->disk.changes, 0);

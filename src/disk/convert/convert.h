@@ -38,7 +38,7 @@ DEFINE_CLEANUP(struct convert_kept *, convert_kept_free)
 uint64_t convert_kept_limit(void);
 
 struct convert_options {
-	unsigned int threads;		     /* 0: one for each processor online, at most 8 */
+	unsigned int threads;		     /* 0: two for each processor online, at most 8 */
 	convert_progress_callback *progress; /* or NULL */
 	void *progress_context;
 	struct convert_kept *kept; /* borrowed, or NULL */

@@ -6,6 +6,8 @@
 #include <time.h>
 
 #define THREADS_MAX 8
+/* While one waits for the disk another one works. */
+#define THREADS_PER_PROCESSOR 2
 
 void crew_init(struct crew *crew)
 {
@@ -33,7 +35,7 @@ unsigned int crew_threads(const struct convert_options *options)
 
 	if (options && options->threads > 0)
 		return MIN(options->threads, THREADS_MAX);
-	return online > 0 ? MIN((unsigned int)online, THREADS_MAX) : 1;
+	return online > 0 ? MIN((unsigned int)online * THREADS_PER_PROCESSOR, THREADS_MAX) : 1;
 }
 
 void crew_fail(struct crew *crew, uint64_t rank, int error)
